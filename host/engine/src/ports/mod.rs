@@ -1,0 +1,15 @@
+//! What the engine needs of the world, as traits. Adapters implement them; none knows another.
+
+mod clock;
+mod runtime;
+mod store;
+
+pub use clock::{Clock, Entropy};
+pub use runtime::{
+    ComponentSource, Fault, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind, LogLine, Outcome,
+    Prepared, Runtime, RuntimeError, Unfit, Usage,
+};
+pub use store::{
+    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Page, Record, RecordStatus,
+    Store, StoreError, Transition,
+};

@@ -1,0 +1,238 @@
+//! The store: executions as a journal and a record, everything else as documents and blobs.
+//!
+//! Executions belong to shards, and a host may write to a shard only under a [`Lease`], so that a store that many hosts
+//! share can refuse a host that lost its shard. On one machine this host holds all shards with epoch 1.
+
+use bytes::Bytes;
+use stepwell_core::ids::{Digest, ExecutionId, Shard, TenantId};
+use stepwell_core::time::Timestamp;
+
+/// The right to write to a shard. `epoch` grows with every change of the shard's owner; a store refuses an older one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lease {
+    /// Which part of the executions.
+    pub shard: Shard,
+    /// The owner's number.
+    pub epoch: u64,
+}
+
+/// Where an execution lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutionKey {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which one.
+    pub id: ExecutionId,
+}
+
+impl ExecutionKey {
+    /// The shard that holds it.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        self.id.shard(self.tenant)
+    }
+}
+
+/// One line of a journal. `seq` is dense and starts at 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its place in the journal.
+    pub seq: u32,
+    /// The encoded entry; the store does not look into it. Any size: the store keeps large values in files.
+    pub entry: Bytes,
+}
+
+/// Coarse status, for indexes (semantics C18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum RecordStatus {
+    /// Accepted or under way.
+    Unfinished = 0,
+    /// Ended well.
+    Completed = 1,
+    /// Ended badly.
+    Failed = 2,
+    /// Its journal cannot be applied; it is left alone until someone looks at it.
+    Quarantined = 3,
+}
+
+/// The stored state of an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// For the indexes: an unfinished execution is found by [`Store::unfinished`].
+    pub status: RecordStatus,
+    /// When it was accepted; lists show the newest first.
+    pub created: Timestamp,
+    /// The workflow that it runs, for lists by workflow.
+    pub workflow: String,
+    /// The encoded state; the store does not look into it. Any size.
+    pub body: Bytes,
+}
+
+/// What a document is. A kind is a table of its own: (tenant, kind, key) names one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum DocumentKind {
+    /// Key: workflow id. The current revision of a workflow.
+    Workflow = 1,
+    /// Key: workflow id, `/`, revision in ten digits. What executions pin.
+    WorkflowRevision = 2,
+    /// Key: function id. The current version of a function.
+    Function = 3,
+    /// Key: function id, `/`, version in ten digits.
+    FunctionVersion = 4,
+    /// Key: hex of a key's hash. API keys.
+    ApiKey = 5,
+    /// Key: hex of an idempotency key's hash. The first answer.
+    Idempotency = 6,
+    /// Key: a name. Facts of this installation.
+    Setting = 7,
+}
+
+/// What must be true of a document before it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Anything,
+    /// There is none.
+    Absent,
+    /// It holds exactly these bytes.
+    Value(Bytes),
+}
+
+/// One change of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentWrite {
+    /// Its table.
+    pub kind: DocumentKind,
+    /// Its key: at most 512 bytes, any UTF-8 without NUL.
+    pub key: String,
+    /// The new value, any size, or `None` to delete it.
+    pub value: Option<Bytes>,
+    /// Refuse the whole transition with [`CommitError::Unexpected`] unless this holds.
+    pub expect: Expect,
+}
+
+/// What happens to one execution in a transition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which execution.
+    pub id: ExecutionId,
+    /// The lease under which it is written; its shard is the execution's.
+    pub lease: Lease,
+    /// New lines of its journal. The first must follow the last one stored: otherwise [`CommitError::Conflict`].
+    pub journal: Vec<Line>,
+    /// The new record, if it changes.
+    pub record: Option<Record>,
+}
+
+/// What is written together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Whose data it is. A transition never touches two tenants.
+    pub tenant: TenantId,
+    /// The execution, if one changes.
+    pub execution: Option<Claim>,
+    /// Documents of the same tenant.
+    pub documents: Vec<DocumentWrite>,
+}
+
+/// Why a transition was not written. Nothing of it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A journal line with this number is there already, or one before it is missing: somebody else wrote, reload.
+    #[error("journal of {id} expected line {expected}, not {given}")]
+    Conflict {
+        /// Which execution.
+        id: ExecutionId,
+        /// The number that comes next.
+        expected: u32,
+        /// The number that was given.
+        given: u32,
+    },
+    /// A document was not as [`Expect`] said.
+    #[error("document {key:?} is not as expected")]
+    Unexpected {
+        /// Which document.
+        key: String,
+    },
+    /// Another host owns the shard now.
+    #[error("shard {} is no longer ours", .0.0)]
+    Fenced(Shard),
+    /// The store cannot take it. The caller may repeat the request later; it must not assume either outcome.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store's own troubles.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Not now: full, shutting down.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A stored value is not what was written (checksum, kind, missing file).
+    #[error("damaged data at {at}: {what}")]
+    Damaged {
+        /// Which value.
+        at: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// How much of a list is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Only keys greater than this one.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The port. One contract suite (`stepwell_engine::contract`) is run against every implementation.
+#[async_trait::async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The shards that this host owns now.
+    fn leases(&self) -> Vec<Lease>;
+
+    /// Writes a group of transitions, each one atomically, all with one wait for the disk. The answers are in the order of the group
+    /// and arrive only when what was written survives `kill -9` and loss of power. Transitions of a group are applied in order:
+    /// a later one sees what an earlier one of the same group wrote, and a refused one leaves no trace.
+    async fn commit(&self, group: Vec<Transition>) -> Vec<Result<(), CommitError>>;
+
+    /// The record of an execution.
+    async fn record(&self, key: ExecutionKey) -> Result<Option<Record>, StoreError>;
+
+    /// At most `limit` lines of a journal from `from` on, in order.
+    async fn journal(&self, key: ExecutionKey, from: u32, limit: usize) -> Result<Vec<Line>, StoreError>;
+
+    /// At most `limit` unfinished executions of a shard, in the order of their keys, after the given one.
+    async fn unfinished(
+        &self,
+        shard: Shard,
+        after: Option<ExecutionKey>,
+        limit: usize,
+    ) -> Result<Vec<ExecutionKey>, StoreError>;
+
+    /// One document.
+    async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// The documents whose keys start with `prefix`, in the order of their keys.
+    async fn documents(
+        &self,
+        tenant: TenantId,
+        kind: DocumentKind,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<(String, Bytes)>, StoreError>;
+
+    /// Keeps bytes under their SHA-256, durable on return. The same bytes again cost nothing.
+    async fn put_blob(&self, tenant: TenantId, bytes: Bytes) -> Result<Digest, StoreError>;
+
+    /// The bytes of a digest, checked against it.
+    async fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError>;
+
+    /// Whether the store can take writes, for `/readyz`.
+    async fn health(&self) -> Result<(), StoreError>;
+}

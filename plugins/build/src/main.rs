@@ -1,0 +1,2 @@
+//! Builds the guests.
+fn main() {}
