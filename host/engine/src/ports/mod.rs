@@ -10,6 +10,6 @@ pub use runtime::{
     Prepared, Runtime, RuntimeError, Unfit, Usage,
 };
 pub use store::{
-    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Page, Record, RecordStatus,
-    Store, StoreError, Transition,
+    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line, Page, Record,
+    RecordStatus, Store, StoreError, Transition,
 };

@@ -4,7 +4,7 @@
 //! share can refuse a host that lost its shard. On one machine this host holds all shards with epoch 1.
 
 use bytes::Bytes;
-use stepwell_core::ids::{Digest, ExecutionId, Shard, TenantId};
+use stepwell_core::ids::{Digest, ExecutionId, NAME_BYTES, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 
 /// The right to write to a shard. `epoch` grows with every change of the shard's owner; a store refuses an older one.
@@ -63,7 +63,7 @@ pub struct Record {
     pub status: RecordStatus,
     /// When it was accepted; lists show the newest first.
     pub created: Timestamp,
-    /// The workflow that it runs, for lists by workflow.
+    /// The workflow that it runs, for lists by workflow: at most 128 bytes without NUL.
     pub workflow: String,
     /// The encoded state; the store does not look into it. Any size.
     pub body: Bytes,
@@ -106,7 +106,7 @@ pub enum Expect {
 pub struct DocumentWrite {
     /// Its table.
     pub kind: DocumentKind,
-    /// Its key: at most 512 bytes, any UTF-8 without NUL.
+    /// Its key: at most [`KEY_BYTES`], any UTF-8 without NUL.
     pub key: String,
     /// The new value, any size, or `None` to delete it.
     pub value: Option<Bytes>,
@@ -134,8 +134,40 @@ pub struct Transition {
     pub tenant: TenantId,
     /// The execution, if one changes.
     pub execution: Option<Claim>,
-    /// Documents of the same tenant.
+    /// Documents of the same tenant, each at most once.
     pub documents: Vec<DocumentWrite>,
+}
+
+/// Longest key of a document, in bytes.
+pub const KEY_BYTES: usize = 512;
+
+impl Transition {
+    /// What every store checks before it looks at its data.
+    ///
+    /// # Errors
+    /// [`CommitError::Invalid`] for keys and names that the port does not allow and for a document named twice;
+    /// [`CommitError::Fenced`] if the lease is one for another shard than the execution's.
+    pub fn check(&self) -> Result<(), CommitError> {
+        let mut named = std::collections::BTreeSet::new();
+        for document in &self.documents {
+            if !is_key(&document.key, KEY_BYTES) {
+                return Err(CommitError::Invalid("a document's key has at most 512 bytes and no NUL"));
+            }
+            if !named.insert((document.kind, document.key.as_str())) {
+                return Err(CommitError::Invalid("a transition names a document at most once"));
+            }
+        }
+        let Some(claim) = &self.execution else { return Ok(()) };
+        if claim.record.as_ref().is_some_and(|record| !is_key(&record.workflow, NAME_BYTES)) {
+            return Err(CommitError::Invalid("a workflow's id has at most 128 bytes and no NUL"));
+        }
+        let shard = claim.id.shard(self.tenant);
+        if claim.lease.shard == shard { Ok(()) } else { Err(CommitError::Fenced(shard)) }
+    }
+}
+
+fn is_key(text: &str, longest: usize) -> bool {
+    text.len() <= longest && !text.contains('\0')
 }
 
 /// Why a transition was not written. Nothing of it was.
@@ -157,7 +189,10 @@ pub enum CommitError {
         /// Which document.
         key: String,
     },
-    /// Another host owns the shard now.
+    /// It can never be written: a key, a name or an order that the port does not allow. A mistake of the caller.
+    #[error("the store does not take this: {0}")]
+    Invalid(&'static str),
+    /// This host does not hold the execution's shard under this epoch (any more).
     #[error("shard {} is no longer ours", .0.0)]
     Fenced(Shard),
     /// The store cannot take it. The caller may repeat the request later; it must not assume either outcome.

@@ -1,0 +1,1 @@
+//! The rules of the ports, as tests that every adapter passes.
