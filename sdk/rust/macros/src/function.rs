@@ -1,0 +1,109 @@
+//! Expands `#[function]`: the function as it was written, its registration, and its line of metadata.
+
+use crate::metadata::{Metadata, Options};
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{FnArg, ItemFn, ReturnType, Type};
+
+/// The function, followed by an unnamed constant that registers it.
+pub(crate) fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let options = Options::parse(options)?;
+    let function: ItemFn = syn::parse2(item)?;
+    let signature = Signature::of(&function)?;
+    let metadata = Metadata::new(&options, &function.sig.ident, &function.attrs)?;
+    let registration = registration(&function, &signature, &metadata);
+    Ok(quote! { #function #registration })
+}
+
+/// The types of the arguments that the function takes and of what it returns.
+struct Signature<'a> {
+    takes_ctx: bool,
+    input: Option<&'a Type>,
+    returned: &'a Type,
+}
+
+impl<'a> Signature<'a> {
+    fn of(function: &'a ItemFn) -> syn::Result<Self> {
+        let signature = &function.sig;
+        if let Some(keyword) = &signature.asyncness {
+            return Err(syn::Error::new_spanned(keyword, "a Stepwell function is synchronous: remove `async`"));
+        }
+        if !signature.generics.params.is_empty() {
+            let message = "a Stepwell function has no generic parameters: its input comes as JSON of one type";
+            return Err(syn::Error::new_spanned(&signature.generics, message));
+        }
+        let mut arguments = Vec::new();
+        for argument in &signature.inputs {
+            let FnArg::Typed(argument) = argument else {
+                return Err(wrong_arguments(argument));
+            };
+            arguments.push(argument.ty.as_ref());
+        }
+        let (takes_ctx, input) = match arguments.as_slice() {
+            [] => (false, None),
+            [Type::Reference(_)] => (true, None),
+            [input] => (false, Some(*input)),
+            [Type::Reference(_), input] => (true, Some(*input)),
+            _ => return Err(wrong_arguments(&signature.inputs)),
+        };
+        let ReturnType::Type(_, returned) = &signature.output else {
+            let message = "a Stepwell function returns a Result: `-> Result<Receipt, Error>`";
+            return Err(syn::Error::new_spanned(&signature.ident, message));
+        };
+        Ok(Self { takes_ctx, input, returned })
+    }
+}
+
+fn wrong_arguments(tokens: impl ToTokens) -> syn::Error {
+    let message = "a Stepwell function takes `ctx: &Ctx`, `input: T`, both in this order, or nothing";
+    syn::Error::new_spanned(tokens, message)
+}
+
+fn registration(function: &ItemFn, signature: &Signature, metadata: &Metadata) -> TokenStream {
+    let (ident, returned) = (&function.sig.ident, signature.returned);
+    let Metadata { name, description } = metadata;
+    let line = metadata.line();
+    let (length, bytes) = (line.len(), Literal::byte_string(line.as_bytes()));
+    // A function without an input accepts any.
+    let input = signature.input.map_or_else(|| quote!(::stepwell::__private::Ignored), ToTokens::to_token_stream);
+    let ctx = signature.takes_ctx.then(|| quote!(ctx,));
+    let value = signature.input.map(|_| quote!(input));
+    quote! {
+        const _: () = {
+            #[cfg(target_arch = "wasm32")]
+            #[used]
+            #[unsafe(link_section = "stepwell:meta")]
+            static METADATA: [u8; #length] = *#bytes;
+
+            fn call(
+                ctx: &::stepwell::Ctx,
+                input: &str,
+            ) -> ::core::result::Result<::std::string::String, ::stepwell::Error> {
+                let _ = ctx;
+                ::stepwell::__private::call(input, |input: #input| -> #returned {
+                    let _ = &input;
+                    #ident(#ctx #value)
+                })
+            }
+
+            #[cfg(not(target_arch = "wasm32"))]
+            fn schemas() -> ::stepwell::__private::Schemas {
+                use ::stepwell::__private::{Returned, SchemaOf, Schemas, WithSchema as _, WithoutSchema as _};
+                Schemas {
+                    input: (&SchemaOf::<#input>::INPUT).schema(),
+                    output: (&SchemaOf::<<#returned as Returned>::Output>::OUTPUT).schema(),
+                }
+            }
+
+            ::stepwell::__private::inventory::submit! {
+                ::stepwell::__private::Registration {
+                    name: #name,
+                    description: #description,
+                    call,
+                    #[cfg(not(target_arch = "wasm32"))]
+                    schemas,
+                }
+            }
+        };
+    }
+}
