@@ -1,1 +1,32 @@
-//! Stepwell store.
+//! The `Store` port on one disk: small values in sled, large ones in files of their own, durable before acknowledged.
+//!
+//! sled's `flush()` alone does not survive a loss of power, and large values make a sled store unopenable after one
+//! (`storage.md`, section 0). So everything goes through the rails of this crate:
+//!
+//! - one thread writes ([`committer`]): it takes what waits in a bounded queue, writes it as one batch, waits for the
+//!   disk once, and only then answers;
+//! - every wait for the disk is in [`durability`]; one that fails ends the process;
+//! - no value in sled exceeds 4 KiB ([`value`]); what is larger is in a file named by its digest ([`files`]), complete
+//!   and durable before the batch that refers to it;
+//! - what breaks sled at its start is removed before it opens ([`open`]).
+//!
+//! Reads go to sled directly and never wait for the committer; they may see a transition a moment before its answer.
+//!
+//! Files that nothing refers to (of refused transitions, replaced documents, old records) are kept: collecting them
+//! belongs to retention. Temporary files of an interrupted write are removed at the next open.
+//!
+//! Folder: `lock`, `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
+
+mod committer;
+mod durability;
+mod files;
+mod keys;
+mod open;
+mod prepare;
+mod read;
+mod stage;
+mod store;
+mod value;
+
+pub use open::{OpenError, SledConfig};
+pub use store::SledStore;

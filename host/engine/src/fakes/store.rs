@@ -246,7 +246,7 @@ impl Store for MemoryStore {
 
     async fn journal(&self, key: ExecutionKey, from: u32, limit: usize) -> Result<Vec<Line>, StoreError> {
         self.alive(|disk| {
-            let lines = disk.journals.get(&key).into_iter().flatten().zip(0u32..);
+            let lines = disk.journals.get(&key).into_iter().flatten().zip(0..=u32::MAX);
             let lines = lines.skip_while(|(_, seq)| *seq < from).take(limit);
             Ok(lines.map(|(entry, seq)| Line { seq, entry: entry.clone() }).collect())
         })

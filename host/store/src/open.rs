@@ -1,0 +1,250 @@
+//! Opening a store: the lock, the rails that sled needs at its start, the format's version, and the first sync.
+
+use crate::durability::Durability;
+use crate::files::{Files, create_folder};
+use crate::keys;
+use crate::read::unavailable;
+use crate::value::{Body, Kind, decode, encode};
+use bytes::Bytes;
+use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use stepwell_engine::ports::StoreError;
+
+/// The layout of keys and values that this program reads and writes.
+pub(crate) const FORMAT: u32 = 1;
+
+/// How a store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SledConfig {
+    /// The store's own folder; made if it is not there, and closed to other users.
+    pub folder: PathBuf,
+    /// sled's page cache, in bytes: a quarter of the memory that the store may have in all.
+    pub cache_bytes: u64,
+    /// How often sled collects its garbage and shrinks its log, in milliseconds. No durability depends on it.
+    pub flush_every_ms: u64,
+}
+
+impl SledConfig {
+    /// A store in this folder, with a cache of 64 MiB.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), cache_bytes: 64 << 20, flush_every_ms: 500 }
+    }
+}
+
+/// Why a store cannot be opened. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the store in {} is in use by another process; stop that one, or choose another folder", .0.display())]
+    InUse(PathBuf),
+    /// It was written by another version of this program.
+    #[error("the store in {} has format {found}; this program reads format {supported}", folder.display())]
+    Format {
+        /// Where.
+        folder: PathBuf,
+        /// The version in the store.
+        found: u32,
+        /// The version of this program.
+        supported: u32,
+    },
+    /// It is not what this program wrote.
+    #[error("the store in {} is damaged: {what}; restore it from a backup", folder.display())]
+    Damaged {
+        /// Where.
+        folder: PathBuf,
+        /// What was seen.
+        what: String,
+    },
+    /// The operating system refused something.
+    #[error("cannot open the store in {}", folder.display())]
+    Io {
+        /// Where.
+        folder: PathBuf,
+        /// What it said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// sled and our descriptors, in the order in which they must be dropped.
+pub(crate) struct Index {
+    pub(crate) tree: sled::Db,
+    /// Our own descriptor of sled's `db`, for syncs.
+    pub(crate) file: Arc<File>,
+    folder: PathBuf,
+    _released: Released,
+    _lock: File,
+}
+
+/// Waits, when dropped, until sled's threads have let go of `db`, so that our lock is not free before sled's is.
+struct Released(Arc<File>);
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        // Without the wait only the next open would fail, and it would say why.
+        let _ = self.0.lock();
+    }
+}
+
+/// An open store.
+pub(crate) struct Opened {
+    pub(crate) index: Index,
+    pub(crate) files: Files,
+    /// How many transitions were ever written.
+    pub(crate) commits: u64,
+}
+
+pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opened, OpenError> {
+    let folder = &config.folder;
+    let io = |error| OpenError::Io { folder: folder.clone(), error };
+    make_private(folder).map_err(io)?;
+    let lock = lock(folder)?;
+    let sled_folder = folder.join("sled");
+    create_folder(&sled_folder).map_err(io)?;
+    remove_torn_snapshots(&sled_folder).map_err(io)?;
+    check_no_sled_blobs(&sled_folder).map_err(|what| damaged(folder, what))?;
+    let files = Files::open(folder.join("files"), durability.clone()).map_err(io)?;
+
+    let sled = sled::Config::new().path(&sled_folder).cache_capacity(config.cache_bytes);
+    let sled = sled.flush_every_ms(Some(config.flush_every_ms));
+    let tree = open_sled(folder, || sled.open())?;
+    let file = Arc::new(File::options().read(true).write(true).open(sled_folder.join("db")).map_err(io)?);
+    let released = Released(Arc::clone(&file));
+    let index = Index { tree, file, folder: sled_folder, _released: released, _lock: lock };
+
+    let commits = check_format(folder, &index.tree)?;
+    sync_all(folder, &index, durability).map_err(io)?;
+    tracing::info!(folder = %folder.display(), commits, "store open");
+    Ok(Opened { index, files, commits })
+}
+
+impl Index {
+    /// What would make the store unopenable after a loss of power (`storage.md`, rail 2).
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        check_no_sled_blobs(&self.folder)
+            .map_err(|what| StoreError::Damaged { at: self.folder.display().to_string(), what })
+    }
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    create_folder(folder)?;
+    let mut permissions = fs::metadata(folder)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o700);
+        fs::set_permissions(folder, permissions)?;
+    }
+    Ok(())
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let io = |error| OpenError::Io { folder: folder.to_owned(), error };
+    let lock = File::options().create(true).write(true).truncate(false).open(folder.join("lock")).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// A kill while sled writes its snapshot leaves a torn file that sled takes for a snapshot at every later open
+/// (`storage.md`, rail 3). It is only renamed when it is complete, so one that still has this name is needed by nobody.
+fn remove_torn_snapshots(sled_folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(sled_folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn check_no_sled_blobs(sled_folder: &Path) -> Result<(), String> {
+    let mut entries = match fs::read_dir(sled_folder.join("blobs")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("sled's blobs folder cannot be read: {error}")),
+    };
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err("sled wrote a value into a file that it does not sync, which must never happen".to_owned()),
+    }
+}
+
+/// sled panics on some damage; that must stay an error of this store.
+fn open_sled(folder: &Path, open: impl FnOnce() -> sled::Result<sled::Db>) -> Result<sled::Db, OpenError> {
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(tree)) => Ok(tree),
+        Ok(Err(sled::Error::Io(error))) => Err(OpenError::Io { folder: folder.to_owned(), error }),
+        Ok(Err(error)) => Err(damaged(folder, error.to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(damaged(folder, format!("sled panicked while opening it: {text}")))
+        }
+    }
+}
+
+/// Reads the format's version, or writes it into a new store; gives the number of transitions written so far.
+fn check_format(folder: &Path, tree: &sled::Db) -> Result<u64, OpenError> {
+    let broken = |error: StoreError| damaged(folder, error.to_string());
+    let Some(found) = meta(tree, keys::FORMAT).map_err(broken)? else {
+        if !tree.is_empty() {
+            return Err(damaged(folder, "it has data but no format version".to_owned()));
+        }
+        create(tree).map_err(unavailable).map_err(broken)?;
+        return Ok(0);
+    };
+    let found = u32::from_be_bytes(found);
+    if found != FORMAT {
+        return Err(OpenError::Format { folder: folder.to_owned(), found, supported: FORMAT });
+    }
+    Ok(meta(tree, keys::COMMITS).map_err(broken)?.map_or(0, u64::from_be_bytes))
+}
+
+fn meta<const N: usize>(tree: &sled::Db, key: &[u8]) -> Result<Option<[u8; N]>, StoreError> {
+    let at = || String::from_utf8_lossy(key).into_owned();
+    let Some(stored) = tree.get(key).map_err(unavailable)? else { return Ok(None) };
+    match decode(Kind::Meta, &stored, at)? {
+        Body::Inline(bytes) if bytes.len() == N => Ok(bytes.first_chunk().copied()),
+        _ => Err(crate::value::damaged(at(), "it has the wrong length")),
+    }
+}
+
+fn create(tree: &sled::Db) -> sled::Result<()> {
+    let mut batch = sled::Batch::default();
+    let mut put = |key: &[u8], bytes: &[u8]| {
+        batch.insert(key, encode(Kind::Meta, &Body::Inline(Bytes::copy_from_slice(bytes))));
+    };
+    put(keys::FORMAT, &FORMAT.to_be_bytes());
+    put(keys::STORE_ID, &random_id());
+    tree.apply_batch(batch)
+}
+
+/// Tells copies of stores apart; it need not be secret, so the seeds of the standard library's hash maps will do.
+fn random_id() -> [u8; 16] {
+    let [high, low] = [0u8, 1].map(|half| RandomState::new().hash_one(half));
+    ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
+}
+
+/// What recovery has read may be in the kernel's memory only, left there by a process that was killed before its sync.
+/// It must not be lost after somebody has acted on it. And the names of a new store's files must be durable.
+fn sync_all(folder: &Path, index: &Index, durability: &Durability) -> io::Result<()> {
+    durability.index(&index.tree, &index.file);
+    durability.file(&File::open(index.folder.join("conf"))?);
+    durability.folder(&index.folder)?;
+    durability.folder(folder)?;
+    let above = fs::canonicalize(folder)?;
+    above.parent().map_or(Ok(()), |above| durability.folder(above))
+}
+
+fn damaged(folder: &Path, what: String) -> OpenError {
+    OpenError::Damaged { folder: folder.to_owned(), what }
+}

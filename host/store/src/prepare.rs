@@ -1,0 +1,110 @@
+//! What can be done for a transition before the committer sees it: checks, encoding, and the files of large values.
+
+use crate::files::{Area, Files, Place};
+use crate::keys::Keys;
+use crate::value::{Body, INLINE_BYTES, Kind, Reference, Summary, encode, encode_record};
+use bytes::Bytes;
+use std::io;
+use stepwell_core::ids::{ExecutionId, TenantId};
+use stepwell_engine::ports::{Claim, CommitError, DocumentWrite, Expect, Lease, StoreError, Transition};
+
+/// A transition as it will be in the tree, its files durable.
+pub(crate) struct Prepared {
+    pub(crate) tenant: TenantId,
+    pub(crate) claim: Option<PreparedClaim>,
+    pub(crate) documents: Vec<PreparedDocument>,
+}
+
+pub(crate) struct PreparedClaim {
+    pub(crate) id: ExecutionId,
+    pub(crate) lease: Lease,
+    /// Sequence number and stored value.
+    pub(crate) lines: Vec<(u32, Vec<u8>)>,
+    /// The new summary and the stored value.
+    pub(crate) record: Option<(Summary, Vec<u8>)>,
+}
+
+pub(crate) struct PreparedDocument {
+    /// As the port names it, for errors.
+    pub(crate) name: String,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) expect: Expected,
+}
+
+/// As [`Expect`], with the digest in place of a large value.
+pub(crate) enum Expected {
+    Anything,
+    Absent,
+    Body(Body),
+}
+
+/// Whether preparing does so much work that it must not run on a thread that serves others.
+pub(crate) fn is_heavy(group: &[Transition]) -> bool {
+    let large = |bytes: &Bytes| bytes.len() > INLINE_BYTES;
+    group.iter().any(|transition| {
+        let claim = transition.execution.as_ref();
+        claim.is_some_and(|claim| {
+            claim.journal.iter().any(|line| large(&line.entry))
+                || claim.record.as_ref().is_some_and(|record| large(&record.body))
+        }) || transition.documents.iter().any(|document| {
+            document.value.as_ref().is_some_and(large)
+                || matches!(&document.expect, Expect::Value(value) if large(value))
+        })
+    })
+}
+
+/// Checks and encodes a transition. Blocks if [`is_heavy`].
+pub(crate) fn prepare(transition: Transition, files: &Files) -> Result<Prepared, CommitError> {
+    transition.check()?;
+    let bodies = Bodies { files, tenant: transition.tenant };
+    let written = |error: io::Error| StoreError::Unavailable(format!("a large value cannot be written: {error}"));
+    let claim = transition.execution.map(|claim| bodies.claim(claim)).transpose().map_err(written)?;
+    let documents = transition.documents.into_iter().map(|document| bodies.document(document));
+    let documents = documents.collect::<io::Result<_>>().map_err(written)?;
+    Ok(Prepared { tenant: transition.tenant, claim, documents })
+}
+
+struct Bodies<'a> {
+    files: &'a Files,
+    tenant: TenantId,
+}
+
+impl Bodies<'_> {
+    fn claim(&self, claim: Claim) -> io::Result<PreparedClaim> {
+        let lines = claim.journal.into_iter();
+        let lines = lines.map(|line| Ok((line.seq, encode(Kind::Line, &self.keep(line.entry)?))));
+        let lines = lines.collect::<io::Result<_>>()?;
+        let record = claim.record.map(|record| {
+            let summary = Summary::of(&record);
+            let value = encode_record(&summary, &self.keep(record.body)?);
+            Ok::<_, io::Error>((summary, value))
+        });
+        Ok(PreparedClaim { id: claim.id, lease: claim.lease, lines, record: record.transpose()? })
+    }
+
+    fn document(&self, document: DocumentWrite) -> io::Result<PreparedDocument> {
+        let value = document.value.map(|value| Ok::<_, io::Error>(encode(Kind::Document, &self.keep(value)?)));
+        Ok(PreparedDocument {
+            key: Keys::of(self.tenant).document(document.kind, &document.key),
+            name: document.key,
+            value: value.transpose()?,
+            expect: match document.expect {
+                Expect::Anything => Expected::Anything,
+                Expect::Absent => Expected::Absent,
+                Expect::Value(value) if value.len() > INLINE_BYTES => {
+                    Expected::Body(Body::Filed(Reference::of(&value)))
+                }
+                Expect::Value(value) => Expected::Body(Body::Inline(value)),
+            },
+        })
+    }
+
+    fn keep(&self, bytes: Bytes) -> io::Result<Body> {
+        if bytes.len() <= INLINE_BYTES {
+            return Ok(Body::Inline(bytes));
+        }
+        let place = Place { area: Area::Values, tenant: self.tenant };
+        self.files.put(place, &bytes).map(Body::Filed)
+    }
+}

@@ -1,0 +1,134 @@
+//! Reading: straight from the tree, every value checked, large ones fetched from their files.
+
+use crate::files::{Area, FileError, Files, Place};
+use crate::keys::{self, Keys};
+use crate::value::{Body, Kind, damaged, decode, decode_record};
+use bytes::Bytes;
+use std::ops::Bound;
+use stepwell_core::ids::{Digest, Shard, TenantId};
+use stepwell_engine::ports::{DocumentKind, ExecutionKey, Line, Page, Record, StoreError};
+
+/// The tree and the files, for blocking reads.
+pub(crate) struct Reader<'a> {
+    pub(crate) tree: &'a sled::Db,
+    pub(crate) files: &'a Files,
+}
+
+impl Reader<'_> {
+    pub(crate) fn record(&self, key: ExecutionKey) -> Result<Option<Record>, StoreError> {
+        let at = || format!("the record of {} of {}", key.id, key.tenant);
+        let Some(stored) = self.tree.get(Keys::of(key.tenant).record(key.id)).map_err(unavailable)? else {
+            return Ok(None);
+        };
+        let (summary, body) = decode_record(&stored, at)?;
+        let body = self.fetch(key.tenant, body, at)?;
+        Ok(Some(Record { status: summary.status, created: summary.created, workflow: summary.workflow, body }))
+    }
+
+    pub(crate) fn journal(&self, key: ExecutionKey, from: u32, limit: usize) -> Result<Vec<Line>, StoreError> {
+        let keys = Keys::of(key.tenant);
+        let stored = self.tree.range(keys.line(key.id, from)..=keys.line(key.id, u32::MAX)).take(limit);
+        let lines = stored.zip(from..=u32::MAX).map(|(stored, seq)| {
+            let at = || format!("line {seq} of the journal of {} of {}", key.id, key.tenant);
+            let (found, stored) = stored.map_err(unavailable)?;
+            if keys::parse_seq(&found) != Some(seq) {
+                return Err(damaged(at(), "it is missing"));
+            }
+            let entry = self.fetch(key.tenant, decode(Kind::Line, &stored, at)?, at)?;
+            Ok(Line { seq, entry })
+        });
+        lines.collect()
+    }
+
+    pub(crate) fn unfinished(
+        &self,
+        shard: Shard,
+        after: Option<ExecutionKey>,
+        limit: usize,
+    ) -> Result<Vec<ExecutionKey>, StoreError> {
+        let prefix = keys::open_in(shard);
+        let start = match after {
+            // A key of another shard has no place in this one; only its order counts.
+            Some(key) => Bound::Excluded(Keys::of(key.tenant).open_at(shard, key.id)),
+            None => Bound::Included(prefix.clone()),
+        };
+        let found = self.tree.range::<Vec<u8>, _>((start, Bound::Unbounded)).keys();
+        let found = found.take_while(|key| key.as_ref().map_or(true, |key| key.starts_with(&prefix)));
+        let parsed = found.take(limit).map(|key| {
+            let key = key.map_err(unavailable)?;
+            keys::parse_open(&key).ok_or_else(|| damaged(format!("open executions of shard {}", shard.0), "bad key"))
+        });
+        parsed.collect()
+    }
+
+    pub(crate) fn document(
+        &self,
+        tenant: TenantId,
+        kind: DocumentKind,
+        key: &str,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let at = || place(tenant, kind, key);
+        let stored = self.tree.get(Keys::of(tenant).document(kind, key)).map_err(unavailable)?;
+        stored.map(|stored| self.fetch(tenant, decode(Kind::Document, &stored, at)?, at)).transpose()
+    }
+
+    pub(crate) fn documents(
+        &self,
+        (tenant, kind): (TenantId, DocumentKind),
+        prefix: &str,
+        page: &Page,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let keys = Keys::of(tenant);
+        let (table, first) = (keys.document(kind, ""), keys.document(kind, prefix));
+        let start = match &page.after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(keys.document(kind, after)),
+            _ => Bound::Included(first.clone()),
+        };
+        let found = self.tree.range::<Vec<u8>, _>((start, Bound::Unbounded));
+        let found = found.take_while(|pair| pair.as_ref().map_or(true, |(key, _)| key.starts_with(&first)));
+        let documents = found.take(page.limit).map(|pair| {
+            let (key, stored) = pair.map_err(unavailable)?;
+            let name = std::str::from_utf8(key.get(table.len()..).unwrap_or_default())
+                .map_err(|_| damaged(place(tenant, kind, prefix), "a key here is not text"))?;
+            let at = || place(tenant, kind, name);
+            let value = self.fetch(tenant, decode(Kind::Document, &stored, at)?, at)?;
+            Ok((name.to_owned(), value))
+        });
+        documents.collect()
+    }
+
+    pub(crate) fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+        let place = Place { area: Area::Blobs, tenant };
+        self.files.get(place, digest).map_err(|error| unreadable(error, || format!("blob {digest} of {tenant}")))
+    }
+
+    fn fetch(&self, tenant: TenantId, body: Body, at: impl Fn() -> String) -> Result<Bytes, StoreError> {
+        let file = match body {
+            Body::Inline(bytes) => return Ok(bytes),
+            Body::Filed(file) => file,
+        };
+        let found = self.files.get(Place { area: Area::Values, tenant }, file.digest);
+        found
+            .map_err(|error| unreadable(error, &at))?
+            .ok_or_else(|| damaged(at(), &format!("its file {} is missing", file.digest.hex())))
+    }
+}
+
+fn place(tenant: TenantId, kind: DocumentKind, key: &str) -> String {
+    format!("document {key:?} ({kind:?}) of {tenant}")
+}
+
+fn unreadable(error: FileError, at: impl Fn() -> String) -> StoreError {
+    match error {
+        FileError::Damaged(_) => damaged(at(), &error.to_string()),
+        FileError::Io(error) => StoreError::Unavailable(format!("{} cannot be read: {error}", at())),
+    }
+}
+
+/// What an error of sled's means for who asked.
+pub(crate) fn unavailable(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Corruption { .. } => damaged("the index".to_owned(), "sled reports corruption"),
+        other => StoreError::Unavailable(format!("the index: {other}")),
+    }
+}

@@ -1,0 +1,164 @@
+//! The rules of the port, applied to a batch that is being put together: each transition is checked against the tree
+//! and against what earlier ones of the batch will write.
+
+use crate::keys::{self, Keys};
+use crate::prepare::{Expected, Prepared, PreparedClaim, PreparedDocument};
+use crate::read::unavailable;
+use crate::value::{Body, Kind, Summary, decode, decode_record, encode};
+use bytes::Bytes;
+use std::collections::HashMap;
+use stepwell_core::ids::TenantId;
+use stepwell_engine::ports::{CommitError, ExecutionKey, RecordStatus, StoreError};
+
+/// The epoch of all shards of a store that no other host can write.
+pub(crate) const EPOCH: u64 = 1;
+/// A batch is written when it holds so many transitions or bytes: larger ones are slower (`storage.md`, 2.2).
+pub(crate) const BATCH_TRANSITIONS: usize = 128;
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
+/// Executions whose next sequence number is remembered; then all are forgotten and looked up again.
+const REMEMBERED_EXECUTIONS: usize = 65_536;
+
+type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// The batch in the making.
+pub(crate) struct Stage {
+    tree: sled::Db,
+    writes: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    transitions: usize,
+    bytes: usize,
+    /// The sequence number that comes next in recently written journals, staged lines included.
+    next: HashMap<ExecutionKey, u32>,
+    /// How many transitions were ever accepted.
+    commits: u64,
+}
+
+impl Stage {
+    pub(crate) fn new(tree: sled::Db, commits: u64) -> Self {
+        Self { tree, writes: HashMap::new(), transitions: 0, bytes: 0, next: HashMap::new(), commits }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.transitions >= BATCH_TRANSITIONS || self.bytes >= BATCH_BYTES
+    }
+
+    /// Adds a transition, or refuses it and leaves everything as it was.
+    pub(crate) fn add(&mut self, transition: Prepared) -> Result<(), CommitError> {
+        let mut writes = Writes::new();
+        let mut next = None;
+        if let Some(claim) = transition.claim {
+            let key = ExecutionKey { tenant: transition.tenant, id: claim.id };
+            next = Some((key, self.check_claim(key, &claim)?));
+            self.claim_writes(transition.tenant, claim, &mut writes)?;
+        }
+        for document in transition.documents {
+            self.check_document(&document)?;
+            writes.push((document.key, document.value));
+        }
+        self.commits += 1;
+        let commits = Body::Inline(Bytes::copy_from_slice(&self.commits.to_be_bytes()));
+        writes.push((keys::COMMITS.to_vec(), Some(encode(Kind::Meta, &commits))));
+        self.accept(writes, next);
+        Ok(())
+    }
+
+    /// Writes the batch, if it holds anything. It is not durable yet.
+    pub(crate) fn apply(&mut self) -> sled::Result<()> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in self.writes.drain() {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        let any = std::mem::take(&mut self.transitions) > 0;
+        self.bytes = 0;
+        if any { self.tree.apply_batch(batch) } else { Ok(()) }
+    }
+
+    fn accept(&mut self, writes: Writes, next: Option<(ExecutionKey, u32)>) {
+        self.transitions += 1;
+        self.bytes += writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        self.writes.extend(writes);
+        if let Some((key, seq)) = next {
+            if self.next.len() >= REMEMBERED_EXECUTIONS {
+                self.next.clear();
+            }
+            self.next.insert(key, seq);
+        }
+    }
+
+    /// The sequence number that comes after the claim's lines.
+    fn check_claim(&self, key: ExecutionKey, claim: &PreparedClaim) -> Result<u32, CommitError> {
+        if claim.lease.epoch != EPOCH {
+            return Err(CommitError::Fenced(claim.lease.shard));
+        }
+        let mut expected = self.next_seq(key)?;
+        for (given, _) in &claim.lines {
+            if *given != expected {
+                return Err(CommitError::Conflict { id: key.id, expected, given: *given });
+            }
+            expected = expected.checked_add(1).ok_or(CommitError::Invalid("a journal is full"))?;
+        }
+        Ok(expected)
+    }
+
+    fn next_seq(&self, key: ExecutionKey) -> Result<u32, StoreError> {
+        if let Some(next) = self.next.get(&key) {
+            return Ok(*next);
+        }
+        let lines = Keys::of(key.tenant);
+        // Staged lines are always remembered... except when all was forgotten: then the batch has them.
+        let range = lines.line(key.id, 0)..=lines.line(key.id, u32::MAX);
+        let last = self.tree.range(range).next_back().transpose().map_err(unavailable)?;
+        let stored = last.and_then(|(last, _)| keys::parse_seq(&last)).map_or(0, |seq| seq.saturating_add(1));
+        Ok((stored..u32::MAX).find(|seq| !self.writes.contains_key(&lines.line(key.id, *seq))).unwrap_or(u32::MAX))
+    }
+
+    /// The writes of an execution: its lines, its record, and the indexes that follow from the record.
+    fn claim_writes(&self, tenant: TenantId, claim: PreparedClaim, writes: &mut Writes) -> Result<(), StoreError> {
+        let keys = Keys::of(tenant);
+        writes.extend(claim.lines.into_iter().map(|(seq, value)| (keys.line(claim.id, seq), Some(value))));
+        let Some((summary, value)) = claim.record else { return Ok(()) };
+        let record = keys.record(claim.id);
+        let old = self.get(&record)?.map(|stored| decode_record(&stored, || format!("the record of {}", claim.id)));
+        let index = |summary: &Summary| {
+            let open = (summary.status == RecordStatus::Unfinished).then(|| keys.open(claim.id));
+            let lists = [
+                keys.by_status(summary.status, summary.created, claim.id),
+                keys.by_workflow(&summary.workflow, summary.created, claim.id),
+            ];
+            lists.into_iter().chain(open)
+        };
+        match old.transpose()? {
+            Some((old, _)) if old == summary => {}
+            old => {
+                writes.extend(old.iter().flat_map(|(old, _)| index(old)).map(|key| (key, None)));
+                writes.extend(index(&summary).map(|key| (key, Some(Vec::new()))));
+            }
+        }
+        writes.push((record, Some(value)));
+        Ok(())
+    }
+
+    fn check_document(&self, document: &PreparedDocument) -> Result<(), CommitError> {
+        let as_expected = match &document.expect {
+            Expected::Anything => true,
+            Expected::Absent => self.get(&document.key)?.is_none(),
+            Expected::Body(expected) => match self.get(&document.key)? {
+                Some(stored) => {
+                    decode(Kind::Document, &stored, || format!("document {:?}", document.name))? == *expected
+                }
+                None => false,
+            },
+        };
+        if as_expected { Ok(()) } else { Err(CommitError::Unexpected { key: document.name.clone() }) }
+    }
+
+    /// A value as the batch will leave it.
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        match self.writes.get(key) {
+            Some(staged) => Ok(staged.as_deref().map(sled::IVec::from)),
+            None => self.tree.get(key).map_err(unavailable),
+        }
+    }
+}

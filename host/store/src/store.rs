@@ -1,0 +1,181 @@
+//! The port itself: prepares, queues and reads, each on a thread that may block.
+
+use crate::committer::{Answers, Committer, Group, QUEUE_GROUPS, broken};
+use crate::durability::Durability;
+use crate::files::{Area, Files, Place};
+use crate::open::{Index, OpenError, Opened, SledConfig, open};
+use crate::prepare::{is_heavy, prepare};
+use crate::read::Reader;
+use crate::stage::{EPOCH, Stage};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use stepwell_core::ids::{Digest, Shard, TenantId};
+use stepwell_engine::ports::{
+    CommitError, DocumentKind, ExecutionKey, Lease, Line, Page, Record, Store, StoreError, Transition,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// A store on this machine's disk. It owns all shards under epoch 1, because no other process can open its folder.
+///
+/// Dropping it waits until what is queued is written and the folder is free again. Its futures need a Tokio runtime.
+pub struct SledStore {
+    /// Taken on drop: that ends the committer.
+    queue: Option<mpsc::Sender<Group>>,
+    committer: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+/// What reads need.
+struct Shared {
+    files: Files,
+    broken: Arc<AtomicBool>,
+    index: Index,
+}
+
+impl SledStore {
+    /// Opens a store, or makes one in a folder that is empty or not there. Blocks until it is on the disk.
+    ///
+    /// # Errors
+    /// [`OpenError`] says who has it open, which version wrote it, or what is wrong with it.
+    pub fn open(config: &SledConfig) -> Result<Self, OpenError> {
+        Self::open_with(config, Durability::system())
+    }
+
+    pub(crate) fn open_with(config: &SledConfig, durability: Durability) -> Result<Self, OpenError> {
+        let Opened { index, files, commits } = open(config, &durability)?;
+        let broken = Arc::new(AtomicBool::new(false));
+        let (queue, groups) = mpsc::channel(QUEUE_GROUPS);
+        let committer = Committer {
+            tree: index.tree.clone(),
+            file: Arc::clone(&index.file),
+            durability,
+            stage: Stage::new(index.tree.clone(), commits),
+            broken: Arc::clone(&broken),
+        };
+        let thread = std::thread::Builder::new().name("store-committer".to_owned());
+        let committer = thread
+            .spawn(move || committer.run(groups))
+            .map_err(|error| OpenError::Io { folder: config.folder.clone(), error })?;
+        Ok(Self { queue: Some(queue), committer: Some(committer), shared: Arc::new(Shared { files, broken, index }) })
+    }
+
+    /// Runs a read where it may block.
+    async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.blocking(|shared| read(Reader { tree: &shared.index.tree, files: &shared.files })).await?
+    }
+
+    async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Shared) -> T + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.map_err(|error| StoreError::Unavailable(format!("the store's thread ended: {error}")))
+    }
+
+    /// The answers of the committer, or why there are none.
+    async fn queue(&self, group: Vec<Transition>) -> Result<Answers, StoreError> {
+        let transitions = if is_heavy(&group) {
+            let prepared = move |shared: &Shared| group.into_iter().map(|one| prepare(one, &shared.files)).collect();
+            self.blocking(prepared).await?
+        } else {
+            group.into_iter().map(|one| prepare(one, &self.shared.files)).collect()
+        };
+        let (answer, answers) = oneshot::channel();
+        let closed = || StoreError::Unavailable("the store's committer has ended; start again".to_owned());
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(Group { transitions, answer }).await.map_err(|_| closed())?;
+        answers.await.map_err(|_| closed())
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(committer) = self.committer.take() {
+            // It ends by itself; if it panicked, that was seen by everyone who asked it.
+            let _ = committer.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SledStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SledStore {
+    fn leases(&self) -> Vec<Lease> {
+        (0..=u8::MAX).map(|shard| Lease { shard: Shard(shard), epoch: EPOCH }).collect()
+    }
+
+    /// Waits for room in the queue. A caller that gives up waiting does not take the group back.
+    async fn commit(&self, group: Vec<Transition>) -> Vec<Result<(), CommitError>> {
+        let asked = group.len();
+        let answers = self.queue(group).await;
+        answers.unwrap_or_else(|error| vec![Err(error.into()); asked])
+    }
+
+    async fn record(&self, key: ExecutionKey) -> Result<Option<Record>, StoreError> {
+        self.read(move |reader| reader.record(key)).await
+    }
+
+    async fn journal(&self, key: ExecutionKey, from: u32, limit: usize) -> Result<Vec<Line>, StoreError> {
+        self.read(move |reader| reader.journal(key, from, limit)).await
+    }
+
+    async fn unfinished(
+        &self,
+        shard: Shard,
+        after: Option<ExecutionKey>,
+        limit: usize,
+    ) -> Result<Vec<ExecutionKey>, StoreError> {
+        self.read(move |reader| reader.unfinished(shard, after, limit)).await
+    }
+
+    async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let key = key.to_owned();
+        self.read(move |reader| reader.document(tenant, kind, &key)).await
+    }
+
+    async fn documents(
+        &self,
+        tenant: TenantId,
+        kind: DocumentKind,
+        prefix: &str,
+        page: Page,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.read(move |reader| reader.documents((tenant, kind), &prefix, &page)).await
+    }
+
+    async fn put_blob(&self, tenant: TenantId, bytes: Bytes) -> Result<Digest, StoreError> {
+        let place = Place { area: Area::Blobs, tenant };
+        let kept = self.blocking(move |shared| shared.files.put(place, &bytes)).await?;
+        kept.map(|file| file.digest)
+            .map_err(|error| StoreError::Unavailable(format!("a blob cannot be written: {error}")))
+    }
+
+    async fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+        self.read(move |reader| reader.blob(tenant, digest)).await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        if self.queue.as_ref().is_none_or(mpsc::Sender::is_closed) {
+            return Err(StoreError::Unavailable("the store's committer has ended; start again".to_owned()));
+        }
+        if self.shared.broken.load(Ordering::Acquire) {
+            return Err(broken());
+        }
+        self.blocking(|shared| shared.index.check()).await?
+    }
+}
