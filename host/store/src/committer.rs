@@ -2,6 +2,7 @@
 //! batch grows while the disk is busy, so no timer is needed (`storage.md`, section 0.3).
 
 use crate::durability::Durability;
+use crate::head::Head;
 use crate::prepare::Prepared;
 use crate::stage::{BATCH_TRANSITIONS, Stage};
 use std::fs::File;
@@ -27,6 +28,7 @@ pub(crate) struct Committer {
     pub(crate) file: Arc<File>,
     pub(crate) durability: Durability,
     pub(crate) stage: Stage,
+    pub(crate) head: Head,
     /// Set for good when sled has refused a batch: what it holds in memory is unknown until the next open.
     pub(crate) broken: Arc<AtomicBool>,
 }
@@ -44,6 +46,9 @@ impl Committer {
                 groups.push(group);
             }
             self.commit(groups);
+        }
+        if !self.is_broken() {
+            self.head.note(self.stage.commits());
         }
     }
 
@@ -63,6 +68,9 @@ impl Committer {
             }
             // Whoever asked may have gone; the transition is written all the same.
             let _ = answer.send(answers);
+        }
+        if !self.is_broken() {
+            self.head.reached(self.stage.commits());
         }
     }
 

@@ -45,7 +45,7 @@ impl Disk for System {
 pub(crate) type GiveUp = fn(&str) -> !;
 
 /// Ends the process at once: no destructor may run that writes or syncs again.
-fn end_process(message: &str) -> ! {
+pub(crate) fn end_process(message: &str) -> ! {
     tracing::error!("{message}");
     // The log may be buffered; this line is the last that the process says.
     eprintln!("stepwell: {message}");

@@ -15,11 +15,12 @@
 //! Files that nothing refers to (of refused transitions, replaced documents, old records) are kept: collecting them
 //! belongs to retention. Temporary files of an interrupted write are removed at the next open.
 //!
-//! Folder: `lock`, `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
+//! Folder: `lock`, `head` (how far the store has got), `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
 
 mod committer;
 mod durability;
 mod files;
+mod head;
 mod keys;
 mod open;
 mod prepare;
@@ -27,6 +28,9 @@ mod read;
 mod stage;
 mod store;
 mod value;
+
+#[cfg(test)]
+mod tests;
 
 pub use open::{OpenError, SledConfig};
 pub use store::SledStore;

@@ -1,7 +1,8 @@
-//! Opening a store: the lock, the rails that sled needs at its start, the format's version, and the first sync.
+//! Opening a store: the lock, the rails that sled needs at its start, what the index must hold, and the first sync.
 
 use crate::durability::Durability;
 use crate::files::{Files, create_folder};
+use crate::head::{self, Head, Progress};
 use crate::keys;
 use crate::read::unavailable;
 use crate::value::{Body, Kind, decode, encode};
@@ -27,13 +28,15 @@ pub struct SledConfig {
     pub cache_bytes: u64,
     /// How often sled collects its garbage and shrinks its log, in milliseconds. No durability depends on it.
     pub flush_every_ms: u64,
+    /// How often, at most, the store notes how far it has got, in milliseconds: what a damaged index may lose unseen.
+    pub note_every_ms: u64,
 }
 
 impl SledConfig {
     /// A store in this folder, with a cache of 64 MiB.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), cache_bytes: 64 << 20, flush_every_ms: 500 }
+        Self { folder: folder.into(), cache_bytes: 64 << 20, flush_every_ms: 500, note_every_ms: 1_000 }
     }
 }
 
@@ -96,6 +99,7 @@ impl Drop for Released {
 pub(crate) struct Opened {
     pub(crate) index: Index,
     pub(crate) files: Files,
+    pub(crate) head: Head,
     /// How many transitions were ever written.
     pub(crate) commits: u64,
 }
@@ -118,10 +122,11 @@ pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opene
     let released = Released(Arc::clone(&file));
     let index = Index { tree, file, folder: sled_folder, _released: released, _lock: lock };
 
-    let commits = check_format(folder, &index.tree)?;
+    let progress = check_progress(folder, &index.tree)?;
     sync_all(folder, &index, durability).map_err(io)?;
-    tracing::info!(folder = %folder.display(), commits, "store open");
-    Ok(Opened { index, files, commits })
+    let head = Head::start(config, durability.clone(), progress).map_err(io)?;
+    tracing::info!(folder = %folder.display(), commits = progress.commits, "store open");
+    Ok(Opened { index, files, head, commits: progress.commits })
 }
 
 impl Index {
@@ -179,7 +184,7 @@ fn check_no_sled_blobs(sled_folder: &Path) -> Result<(), String> {
 }
 
 /// sled panics on some damage; that must stay an error of this store.
-fn open_sled(folder: &Path, open: impl FnOnce() -> sled::Result<sled::Db>) -> Result<sled::Db, OpenError> {
+pub(crate) fn open_sled(folder: &Path, open: impl FnOnce() -> sled::Result<sled::Db>) -> Result<sled::Db, OpenError> {
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(tree)) => Ok(tree),
         Ok(Err(sled::Error::Io(error))) => Err(OpenError::Io { folder: folder.to_owned(), error }),
@@ -192,21 +197,33 @@ fn open_sled(folder: &Path, open: impl FnOnce() -> sled::Result<sled::Db>) -> Re
     }
 }
 
-/// Reads the format's version, or writes it into a new store; gives the number of transitions written so far.
-fn check_format(folder: &Path, tree: &sled::Db) -> Result<u64, OpenError> {
+/// Checks that the index is of our format and has got as far as the note beside it says; makes a new one.
+fn check_progress(folder: &Path, tree: &sled::Db) -> Result<Progress, OpenError> {
     let broken = |error: StoreError| damaged(folder, error.to_string());
+    let noted = head::read(folder).map_err(|error| damaged(folder, error.to_string()))?;
     let Some(found) = meta(tree, keys::FORMAT).map_err(broken)? else {
+        if let Some(noted) = noted {
+            return Err(damaged(folder, format!("its index is empty, but {} transitions were written", noted.commits)));
+        }
         if !tree.is_empty() {
             return Err(damaged(folder, "it has data but no format version".to_owned()));
         }
-        create(tree).map_err(unavailable).map_err(broken)?;
-        return Ok(0);
+        return create(tree).map_err(unavailable).map_err(broken);
     };
     let found = u32::from_be_bytes(found);
     if found != FORMAT {
         return Err(OpenError::Format { folder: folder.to_owned(), found, supported: FORMAT });
     }
-    Ok(meta(tree, keys::COMMITS).map_err(broken)?.map_or(0, u64::from_be_bytes))
+    let id = meta(tree, keys::STORE_ID).map_err(broken)?;
+    let id = id.ok_or_else(|| damaged(folder, "it has no id".to_owned()))?;
+    let commits = meta(tree, keys::COMMITS).map_err(broken)?.map_or(0, u64::from_be_bytes);
+    match noted {
+        Some(noted) if noted.id != id => Err(damaged(folder, "its index belongs to another store".to_owned())),
+        Some(noted) if noted.commits > commits => {
+            Err(damaged(folder, format!("its index has {commits} of at least {} transitions", noted.commits)))
+        }
+        _ => Ok(Progress { id, commits }),
+    }
 }
 
 fn meta<const N: usize>(tree: &sled::Db, key: &[u8]) -> Result<Option<[u8; N]>, StoreError> {
@@ -218,14 +235,16 @@ fn meta<const N: usize>(tree: &sled::Db, key: &[u8]) -> Result<Option<[u8; N]>, 
     }
 }
 
-fn create(tree: &sled::Db) -> sled::Result<()> {
+fn create(tree: &sled::Db) -> sled::Result<Progress> {
+    let id = random_id();
     let mut batch = sled::Batch::default();
     let mut put = |key: &[u8], bytes: &[u8]| {
         batch.insert(key, encode(Kind::Meta, &Body::Inline(Bytes::copy_from_slice(bytes))));
     };
     put(keys::FORMAT, &FORMAT.to_be_bytes());
-    put(keys::STORE_ID, &random_id());
-    tree.apply_batch(batch)
+    put(keys::STORE_ID, &id);
+    tree.apply_batch(batch)?;
+    Ok(Progress { id, commits: 0 })
 }
 
 /// Tells copies of stores apart; it need not be secret, so the seeds of the standard library's hash maps will do.

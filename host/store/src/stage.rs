@@ -28,13 +28,17 @@ pub(crate) struct Stage {
     bytes: usize,
     /// The sequence number that comes next in recently written journals, staged lines included.
     next: HashMap<ExecutionKey, u32>,
-    /// How many transitions were ever accepted.
     commits: u64,
 }
 
 impl Stage {
     pub(crate) fn new(tree: sled::Db, commits: u64) -> Self {
         Self { tree, writes: HashMap::new(), transitions: 0, bytes: 0, next: HashMap::new(), commits }
+    }
+
+    /// How many transitions were ever accepted.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits
     }
 
     pub(crate) fn is_full(&self) -> bool {

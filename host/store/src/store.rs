@@ -44,7 +44,7 @@ impl SledStore {
     }
 
     pub(crate) fn open_with(config: &SledConfig, durability: Durability) -> Result<Self, OpenError> {
-        let Opened { index, files, commits } = open(config, &durability)?;
+        let Opened { index, files, head, commits } = open(config, &durability)?;
         let broken = Arc::new(AtomicBool::new(false));
         let (queue, groups) = mpsc::channel(QUEUE_GROUPS);
         let committer = Committer {
@@ -52,6 +52,7 @@ impl SledStore {
             file: Arc::clone(&index.file),
             durability,
             stage: Stage::new(index.tree.clone(), commits),
+            head,
             broken: Arc::clone(&broken),
         };
         let thread = std::thread::Builder::new().name("store-committer".to_owned());
