@@ -312,3 +312,6 @@ impl Store for MemoryStore {
         self.alive(|_| Ok(())).await
     }
 }
+
+#[cfg(test)]
+mod tests;
