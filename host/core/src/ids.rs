@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn bad_execution_ids_are_refused() {
-        for text in ["", "exec-", "exec-01", "exec-8zzzzzzzzzzzzzzzzzzzzzzzzz", "exec-01hzxil0000000000000000000", "01"] {
+        for text in ["", "exec-", "exec-01", "exec-8zzzzzzzzzzzzzzzzzzzzzzzzz", "exec-01hzxil0000000000000000000", "01"]
+        {
             assert!(text.parse::<ExecutionId>().is_err(), "{text}");
         }
     }

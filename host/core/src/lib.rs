@@ -1,6 +1,9 @@
 //! The rules of workflows. Pure: no async, no I/O, no clock, no randomness; what the world knows comes as arguments.
 
+pub mod definition;
+pub mod execution;
 pub mod failure;
+pub mod graph;
 pub mod ids;
 pub mod payload;
 pub mod time;

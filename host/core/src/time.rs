@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("1.5m", 90_000), ("24h", 86_400_000), ("7d", 604_800_000)] {
+        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("1.5m", 90_000), ("24h", 86_400_000), ("7d", 604_800_000)]
+        {
             assert_eq!(parse_duration(text), Some(ms), "{text}");
         }
         for text in ["", "s", "30", "-1s", "1e9d", "30 parsecs", "1..5s", "99999999999d", "infs"] {

@@ -1,7 +1,34 @@
 //! The shell round the core: it admits starts, commits what the core decides, gives turns, and calls functions.
+//!
+//! The way of a request: [`admission`] makes a start durable; the core decides; [`committer`] writes; [`scheduler`] gives turns;
+//! [`attempt`] calls the function through the runtime port and reports back, and so on until the execution ends.
+
+mod admission;
+mod attempt;
+mod codec;
+mod committer;
+mod drive;
+mod engine;
+mod error;
+mod limits;
+mod live;
+mod query;
+mod recovery;
+mod registry;
+mod scheduler;
+mod supervisor;
+mod timers;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 #[cfg(any(test, feature = "testing"))]
 pub mod fakes;
 pub mod ports;
+
+pub use admission::StartRequest;
+pub use engine::{Engine, Ports};
+pub use error::Error;
+pub use limits::Limits;
+pub use query::{HISTORY_PAGE, History};
+pub use registry::{Deployed, Function, Imports, Registry, StoredWorkflow, Upload};
+pub use scheduler::Slots;

@@ -1,1 +1,11 @@
-//! Stepwell server.
+//! HTTP in, JSON out: routes, authentication, errors, and the wiring of the engine to its adapters.
+
+mod auth;
+mod error;
+mod extract;
+mod guard;
+mod routes;
+mod serve;
+mod system;
+
+pub use serve::{Config, Server, StartError};

@@ -1,10 +1,12 @@
 //! What the engine needs of the world, as traits. Adapters implement them; none knows another.
 
 mod clock;
+mod notes;
 mod runtime;
 mod store;
 
 pub use clock::{Clock, Entropy};
+pub use notes::{Note, NoteSlot, Notes};
 pub use runtime::{
     ComponentSource, Fault, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind, LogLine, Outcome,
     Prepared, Runtime, RuntimeError, Unfit, Usage,

@@ -1,0 +1,54 @@
+//! What is wrong with a definition, and where.
+
+use serde::Serialize;
+
+/// One fault: the definition is refused (semantics C19).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// JSON pointer (RFC 6901) into the definition.
+    pub pointer: String,
+    /// `missing`, `wrong_type`, `duplicate_id`, `unknown_target`, `unknown_type`, `unsupported_step_type`, `invalid_expression`, `out_of_range`, `invalid_id`, `too_many`.
+    pub code: &'static str,
+    /// What to change.
+    pub message: String,
+}
+
+/// Something that is probably not what its author meant; the definition is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Warning {
+    /// JSON pointer into the definition.
+    pub pointer: String,
+    /// `unreachable_step`, `near_miss`, `no_effect`, `unregistered_function`, `inactive_trigger`.
+    pub code: String,
+    /// What the author may want to change.
+    pub message: String,
+}
+
+/// Collects faults and warnings while a definition is read.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub faults: Vec<Fault>,
+    pub warnings: Vec<Warning>,
+}
+
+/// More faults than this help nobody, and the answer must stay small.
+const FAULTS_SHOWN: usize = 100;
+
+impl Findings {
+    pub fn fault(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
+        if self.faults.len() < FAULTS_SHOWN {
+            self.faults.push(Fault { pointer: pointer.into(), code, message: message.into() });
+        }
+    }
+
+    pub fn warn(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
+        if self.warnings.len() < FAULTS_SHOWN {
+            self.warnings.push(Warning { pointer: pointer.into(), code: code.to_owned(), message: message.into() });
+        }
+    }
+}
+
+/// A key as a segment of a JSON pointer.
+pub(super) fn segment(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,140 @@
+//! How paths and executions end (semantics C6, D9, D10).
+
+use super::scope::{Scope, to_payload};
+use super::turn::Turn;
+use super::{Command, ErrorDetails, Finished, Phase, Place, RunIx, RunState, TokenId};
+use crate::definition::StepIx;
+use crate::failure::{Failure, code};
+use crate::payload::Payload;
+use serde_json::json;
+use std::collections::BTreeMap;
+use stepwell_expression::Budget;
+
+impl Turn<'_> {
+    /// A path ends. `counted`: the terminal step, if the path counts for the result; not so if it ended quietly or was absorbed.
+    pub(super) fn end_path(&mut self, token: TokenId, counted: Option<(StepIx, RunIx)>) {
+        let Some(ended) = self.next.tokens.remove(&token) else { return };
+        let result = ended.result.clone().unwrap_or_else(|| self.next.input());
+        self.next.last_ended = Some(result.clone());
+        if let Some((step, run)) = counted {
+            self.next.finished.push(Finished { step, result, run });
+        }
+    }
+
+    /// No path is left.
+    pub(super) fn finish(&mut self) {
+        let result = self.combined();
+        let result = match &self.workflow.output {
+            None => Ok(result),
+            Some(output) => {
+                let scope = Scope::of_end(&self.next, self.workflow, &result).reading(output);
+                let value = output.evaluate(&scope, &mut Budget::new());
+                value
+                    .map(|value| to_payload(&value))
+                    .map_err(|error| Failure::guest(code::EXPRESSION_ERROR, format!("`output`: {error}")))
+            }
+        };
+        let limit = self.payload_limit();
+        let result = result.and_then(|result| {
+            if result.as_str().len() as u64 <= limit {
+                return Ok(result);
+            }
+            let message =
+                format!("the result is larger than {limit} bytes (limit `payload_bytes`); choose a part with `output`");
+            Err(Failure::guest(code::OUTPUT_LIMIT, message))
+        });
+        match result {
+            Ok(result) => self.close_execution(Phase::Completed(result)),
+            Err(failure) => self.fail_execution(ErrorDetails::of(&failure, None, None)),
+        }
+    }
+
+    /// One finished path: its result. Several: a map by terminal step, the last of each. None: the result of the path that ended last.
+    fn combined(&self) -> Payload {
+        match self.next.finished.as_slice() {
+            [] => self.next.last_ended.clone().unwrap_or_else(Payload::null),
+            [only] => only.result.clone(),
+            several => {
+                let by_step: BTreeMap<StepIx, Payload> =
+                    several.iter().map(|path| (path.step, path.result.clone())).collect();
+                self.map_by_step(&by_step)
+            }
+        }
+    }
+
+    /// The execution fails; whatever is under way is stopped.
+    pub(super) fn fail_execution(&mut self, error: ErrorDetails) {
+        self.close_execution(Phase::Failed(error));
+    }
+
+    fn close_execution(&mut self, phase: Phase) {
+        let places: Vec<Place> = self.next.tokens.values().map(|token| token.place).collect();
+        for place in places {
+            if let Place::In(run) = place {
+                self.cancel_run(run);
+            }
+        }
+        self.next.tokens.clear();
+        self.next.groups.clear();
+        self.next.phase = phase;
+        self.next.ended_at = Some(self.at);
+        self.commands.push(Command::AnnounceEnd);
+    }
+
+    pub(super) fn cancel_run(&mut self, run: RunIx) {
+        let at = self.at;
+        if let Some(running) = self.run_mut(run).filter(|run| matches!(run.state, RunState::Active { .. })) {
+            running.state = RunState::Cancelled;
+            running.ended_at = Some(at);
+            self.commands.push(Command::CancelAttempt { run });
+        }
+    }
+
+    /// An execution whose journal grows past its limit ends (`journal` of the limits page).
+    pub(super) fn check_journal_limits(&mut self) {
+        let Some(limits) = self.next.started.as_ref().map(|started| started.limits) else { return };
+        let what = if self.next.lines >= limits.journal_entries {
+            format!("{} entries", limits.journal_entries)
+        } else if self.next.result_bytes > limits.journal_bytes {
+            format!("{} bytes", limits.journal_bytes)
+        } else {
+            return;
+        };
+        let message = format!("the execution's journal is larger than {what} (limit `journal`)");
+        self.fail_execution(ErrorDetails::of(&Failure::guest(code::STEP_BUDGET_EXCEEDED, message), None, None));
+    }
+}
+
+impl ErrorDetails {
+    pub(super) fn of(failure: &Failure, step: Option<String>, attempt: Option<u32>) -> Self {
+        Self {
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            step,
+            attempt,
+            retryable: failure.retryable,
+            source: failure.source,
+            details: failure.details.clone(),
+        }
+    }
+
+    /// `{code, message, step, attempt}`: what expressions and handlers see (C14).
+    #[must_use]
+    pub fn seen_by_handlers(&self) -> serde_json::Value {
+        json!({"code": self.code, "message": self.message, "step": self.step, "attempt": self.attempt})
+    }
+
+    /// `{error, input}`: the `result` at a handler.
+    pub(super) fn handler_result(&self, input: &Payload) -> Payload {
+        Payload::trusted(&format!("{{\"error\":{},\"input\":{}}}", self.seen_by_handlers(), input.as_str()))
+    }
+
+    /// The sentence that a poll loop prints (D10).
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.step {
+            Some(step) => format!("Step \"{step}\" failed: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a client sees of an execution (http-api.md section 1).
+
+use super::{Entry, Execution, Phase, Run, RunIx, RunState};
+use crate::definition::{StepIx, Workflow};
+use crate::failure::code;
+use crate::payload::Payload;
+use crate::time::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The parts of an execution's answer that its own status and lists share.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outline {
+    /// `exec-...`
+    pub execution_id: String,
+    /// Its workflow.
+    pub workflow_id: String,
+    /// Its workflow's revision.
+    pub revision: u32,
+    /// `{type, by?}`
+    pub trigger: Value,
+    /// `pending`, `running`, `completed`, `failed` (C18).
+    pub status: &'static str,
+    /// The closed list of C18.
+    pub state: &'static str,
+    /// RFC 3339.
+    pub started_at: String,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// A readable sentence (D10).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// `{code, message, step, attempt, retryable, source, details?}`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_details: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View<'a> {
+    #[serde(flatten)]
+    outline: Outline,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Payload>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    handled_errors: Vec<Value>,
+    steps: indexmap::IndexMap<&'a str, StepView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StepView {
+    status: &'static str,
+    attempts: u32,
+    runs: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<String>,
+}
+
+/// The whole answer as JSON text. `begun`: whether an attempt has had its turn; `now` tells a pause from a running attempt.
+#[must_use]
+pub fn view(execution: &Execution, workflow: &Workflow, now: Timestamp, begun: bool) -> String {
+    let result = if let Phase::Completed(result) = &execution.phase { Some(result) } else { None };
+    let handled_errors = execution.handled.iter().filter_map(|e| serde_json::to_value(e).ok()).collect();
+    let outline = outline(execution, now, begun);
+    let view = View { outline, result, handled_errors, steps: steps(execution, workflow) };
+    serde_json::to_string(&view).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// The part that lists show too.
+#[must_use]
+pub fn outline(execution: &Execution, now: Timestamp, begun: bool) -> Outline {
+    let started = execution.started.as_ref();
+    let (status, state) = status(execution, now, begun);
+    let error = if let Phase::Failed(error) = &execution.phase { Some(error) } else { None };
+    Outline {
+        execution_id: execution.id.to_string(),
+        workflow_id: started.map_or_else(String::new, |s| s.workflow.clone()),
+        revision: started.map_or(0, |s| s.revision),
+        trigger: started.and_then(|s| serde_json::to_value(&s.trigger).ok()).unwrap_or_default(),
+        status,
+        state,
+        started_at: execution.started_at.rfc3339(),
+        ended_at: execution.ended_at.map(Timestamp::rfc3339),
+        error: error.map(super::ErrorDetails::sentence),
+        error_details: error.and_then(|error| serde_json::to_value(error).ok()),
+    }
+}
+
+fn status(execution: &Execution, now: Timestamp, begun: bool) -> (&'static str, &'static str) {
+    match &execution.phase {
+        Phase::Completed(_) => ("completed", "completed"),
+        Phase::Failed(error) if error.code == code::EXECUTION_TIMEOUT => ("failed", "timed_out"),
+        Phase::Failed(_) => ("failed", "failed"),
+        Phase::Blank => ("pending", "queued"),
+        Phase::Running if !begun => ("pending", "queued"),
+        Phase::Running if is_pausing(execution, now) => ("running", "retrying"),
+        Phase::Running => ("running", "running"),
+    }
+}
+
+/// Whether all that is under way waits for its next attempt.
+fn is_pausing(execution: &Execution, now: Timestamp) -> bool {
+    let mut active = execution.runs.iter().filter_map(|run| match run.state {
+        RunState::Active { not_before, .. } => Some(not_before.is_some_and(|at| at > now)),
+        RunState::Completed | RunState::Failed | RunState::Cancelled => None,
+    });
+    active.next().is_some_and(|first| first && active.all(|pausing| pausing))
+}
+
+fn steps<'a>(execution: &Execution, workflow: &'a Workflow) -> indexmap::IndexMap<&'a str, StepView> {
+    let mut latest: BTreeMap<StepIx, (&Run, u32)> = BTreeMap::new();
+    for run in &execution.runs {
+        let count = latest.get(&run.step).map_or(0, |(_, count)| *count);
+        latest.insert(run.step, (run, count + 1));
+    }
+    let never = if execution.is_ended() { "skipped" } else { "pending" };
+    let each = (0u32..).map(StepIx).zip(&workflow.steps).map(|(at, step)| {
+        let view = latest.get(&at).map_or_else(
+            || StepView { status: never, attempts: 0, runs: 0, outcome: None, started_at: None, ended_at: None },
+            |(run, runs)| step_view(run, *runs, step.function().is_none()),
+        );
+        (step.id.as_str(), view)
+    });
+    each.collect()
+}
+
+fn step_view(run: &Run, runs: u32, is_condition: bool) -> StepView {
+    let status = match run.state {
+        RunState::Active { .. } => "running",
+        RunState::Completed => "completed",
+        RunState::Failed => "failed",
+        RunState::Cancelled => "cancelled",
+    };
+    let outcome = run.result.as_ref().filter(|_| is_condition).map(|result| result.as_str() == "true");
+    let (started_at, ended_at) = (Some(run.started_at.rfc3339()), run.ended_at.map(Timestamp::rfc3339));
+    StepView { status, attempts: run.attempts, runs, outcome, started_at, ended_at }
+}
+
+/// One line of `GET .../history`: `{seq, at, entry, step?, run?, attempt?, ...}`; `entry` is the kind, its fields stand beside it.
+#[must_use]
+pub fn history_line(seq: u32, at: Timestamp, entry: &Entry, step_of: impl Fn(RunIx) -> Option<String>) -> Value {
+    let mut line = json!({"seq": seq, "at": at.rfc3339()});
+    let (kind, fields) = match serde_json::to_value(entry).unwrap_or_default() {
+        Value::Object(tagged) => tagged.into_iter().next().unwrap_or_default(),
+        Value::String(kind) => (kind, Value::Null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => (String::new(), Value::Null),
+    };
+    line["entry"] = Value::String(kind);
+    if let Some(step) = entry.run().and_then(step_of) {
+        line["step"] = Value::String(step);
+    }
+    if let Value::Object(fields) = fields {
+        for (key, value) in fields.into_iter().filter(|(key, _)| key != "chance") {
+            line[key.as_str()] = value;
+        }
+    }
+    line
+}

@@ -1,0 +1,224 @@
+//! Starts: a request becomes an execution, or is refused with a reason.
+
+use crate::Error;
+use crate::codec;
+use crate::drive::ended_record;
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::ports::{
+    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Record, RecordStatus,
+    Transition,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use stepwell_core::definition::Workflow;
+use stepwell_core::execution::{Applied, Command, Entry, Execution, Pin, Started, Trigger, apply};
+use stepwell_core::ids::{Digest, ExecutionId, TenantId};
+use stepwell_core::payload::Payload;
+
+/// What somebody wants to start.
+#[derive(Debug, Clone)]
+pub struct StartRequest {
+    /// Which workflow.
+    pub workflow: String,
+    /// The input as given; `None` is `{}` (semantics D8).
+    pub input: Option<Payload>,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// The same key again gives the first execution again (P7).
+    pub idempotency_key: Option<String>,
+}
+
+/// Longest idempotency key, bytes: it is hashed, but it also travels in headers.
+const KEY_BYTES: usize = 255;
+/// How long a key is remembered: a day, as the providers of webhooks and the IETF draft suggest.
+const KEY_MS: u64 = 86_400_000;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FirstAnswer {
+    execution: ExecutionId,
+    request: Digest,
+    expires: stepwell_core::time::Timestamp,
+}
+
+impl Engine {
+    /// Starts an execution. On return it is durable, and it will run.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
+    pub async fn start_execution(&self, tenant: TenantId, request: StartRequest) -> Result<ExecutionId, Error> {
+        self.accepting()?;
+        let stored = self.inner.registry.workflow(tenant, &request.workflow).await?;
+        let workflow = Arc::clone(&stored.workflow);
+        if !workflow.enabled {
+            let message = format!("the workflow {:?} is disabled; set `enabled` to start it", workflow.id);
+            return Err(Error::Refused { code: "workflow_disabled", message });
+        }
+        let input = request.input.clone().unwrap_or_else(Payload::empty_object);
+        self.check_size(&input)?;
+        let pins = self.pins(tenant, &workflow).await?;
+        let claim = self.first_answer(tenant, &request, &input).await?;
+        if let Some(Known::Execution(id)) = claim {
+            return Ok(id);
+        }
+        let started = Started {
+            tenant,
+            workflow: workflow.id.clone(),
+            revision: workflow.revision,
+            trigger: request.trigger.clone(),
+            input: input.clone(),
+            event: None,
+            pins,
+            limits: self.inner.limits.execution,
+        };
+        let key = ExecutionKey { tenant, id: self.new_id() };
+        let document = match claim {
+            Some(Known::Nothing { key, expect, request }) => Some((key, expect, request)),
+            Some(Known::Execution(_)) | None => None,
+        };
+        match self.begin(key, workflow, started, document).await {
+            Err(CommitError::Unexpected { .. }) => match self.first_answer(tenant, &request, &input).await? {
+                Some(Known::Execution(id)) => Ok(id), // the same request, at the same time
+                Some(Known::Nothing { .. }) | None => {
+                    Err(Error::Unavailable("the same request is under way".to_owned()))
+                }
+            },
+            Err(other) => Err(other.into()),
+            Ok(()) => Ok(key.id),
+        }
+    }
+
+    async fn begin(
+        &self,
+        key: ExecutionKey,
+        workflow: Arc<Workflow>,
+        started: Started,
+        document: Option<(String, Expect, Digest)>,
+    ) -> Result<(), CommitError> {
+        let at = self.inner.ports.clock.now();
+        let entry = Entry::Started(Box::new(started));
+        let (next, commands) = match apply(&Execution::blank(key.id), &workflow, at, &entry) {
+            Ok(Applied::Changed { next, commands }) => (*next, commands),
+            Ok(Applied::Ignored(_)) | Err(_) => return Err(unwritable("a blank execution refused to start")),
+        };
+        let unencodable = |error: codec::Undecodable| unwritable(&error.to_string());
+        let record =
+            if next.is_ended() { ended_record(&next).map_err(unencodable)? } else { unfinished(&next, &workflow) };
+        let journal = vec![Line { seq: 0, entry: codec::encode_entry(at, &entry).map_err(unencodable)? }];
+        let lease = self.lease(key)?;
+        let answer = document.map(|(key_hash, expect, request)| {
+            let answer = FirstAnswer { execution: key.id, request, expires: at.plus(KEY_MS) };
+            let value = serde_json::to_vec(&answer).map(Bytes::from).ok();
+            DocumentWrite { kind: DocumentKind::Idempotency, key: key_hash, value, expect }
+        });
+        let claim = Claim { id: key.id, lease, journal, record: Some(record) };
+        let transition =
+            Transition { tenant: key.tenant, execution: Some(claim), documents: answer.into_iter().collect() };
+        self.inner.committer.commit(transition).await?;
+        let ended = commands.contains(&Command::AnnounceEnd);
+        let live = Live::new(key, lease, workflow, next);
+        if !ended {
+            self.inner.live.insert(Arc::clone(&live));
+        }
+        self.carry_out(&live, &commands);
+        Ok(())
+    }
+
+    pub(crate) fn lease(&self, key: ExecutionKey) -> Result<Lease, CommitError> {
+        let shard = key.shard();
+        let leases = self.inner.ports.store.leases();
+        leases.into_iter().find(|lease| lease.shard == shard).ok_or(CommitError::Fenced(shard))
+    }
+
+    fn new_id(&self) -> ExecutionId {
+        let mut random = [0; 10];
+        self.inner.ports.entropy.fill(&mut random);
+        ExecutionId::new(self.inner.ports.clock.now().0, random)
+    }
+
+    fn check_size(&self, input: &Payload) -> Result<(), Error> {
+        let limit = self.inner.limits.execution.payload_bytes;
+        if input.as_str().len() as u64 <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the input has {} bytes; at most {limit} are accepted (limit `payload_bytes`): store large data elsewhere and send its address",
+            input.as_str().len()
+        );
+        Err(Error::TooLarge { limit: "payload_bytes", message })
+    }
+
+    async fn pins(&self, tenant: TenantId, workflow: &Workflow) -> Result<BTreeMap<String, Pin>, Error> {
+        let (mut pins, mut missing) = (BTreeMap::new(), Vec::new());
+        for id in workflow.functions() {
+            match self.inner.registry.function(tenant, id).await? {
+                Some(function) => {
+                    pins.insert(id.to_owned(), function.pin());
+                }
+                None => missing.push(id.to_owned()),
+            }
+        }
+        if missing.is_empty() { Ok(pins) } else { Err(Error::MissingFunctions(missing)) }
+    }
+
+    /// What is known of an idempotency key; `None` without one.
+    async fn first_answer(
+        &self,
+        tenant: TenantId,
+        request: &StartRequest,
+        input: &Payload,
+    ) -> Result<Option<Known>, Error> {
+        let Some(key) = &request.idempotency_key else { return Ok(None) };
+        if key.is_empty() || key.len() > KEY_BYTES {
+            let message = format!("an idempotency key has 1 to {KEY_BYTES} bytes");
+            return Err(Error::WrongShape { field: "idempotencyKey", message });
+        }
+        let hash = sha256(&[b"start", key.as_bytes()]).hex();
+        let request = sha256(&[request.workflow.as_bytes(), input.as_str().as_bytes()]);
+        let stored = self.inner.ports.store.document(tenant, DocumentKind::Idempotency, &hash).await?;
+        let Some(bytes) = stored else {
+            return Ok(Some(Known::Nothing { key: hash, expect: Expect::Absent, request }));
+        };
+        let answer: FirstAnswer =
+            serde_json::from_slice(&bytes).map_err(|e| Error::broken("an idempotency key cannot be read", &e))?;
+        if answer.expires <= self.inner.ports.clock.now() {
+            return Ok(Some(Known::Nothing { key: hash, expect: Expect::Value(bytes), request }));
+        }
+        if answer.request != request {
+            let message =
+                "this idempotency key was used for another request; use a new key for a new request".to_owned();
+            return Err(Error::Refused { code: "idempotency_key_reused", message });
+        }
+        Ok(Some(Known::Execution(answer.execution)))
+    }
+}
+
+/// What an idempotency key stands for.
+enum Known {
+    /// The execution that its first request started.
+    Execution(ExecutionId),
+    /// Nothing yet: it is written with the start, if it is still as expected.
+    Nothing { key: String, expect: Expect, request: Digest },
+}
+
+fn unfinished(execution: &Execution, workflow: &Workflow) -> Record {
+    let (created, workflow) = (execution.started_at, workflow.id.clone());
+    Record { status: RecordStatus::Unfinished, created, workflow, body: Bytes::new() }
+}
+
+fn unwritable(why: &str) -> CommitError {
+    CommitError::Store(crate::ports::StoreError::Unavailable(why.to_owned()))
+}
+
+/// Each part is hashed with its length, so that no two lists of parts look alike.
+fn sha256(parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Digest(hash.finalize().into())
+}

@@ -1,0 +1,215 @@
+//! One attempt: it waits for its turn, calls the function, and reports what came of it.
+
+use crate::Error;
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::ports::{
+    Fault, Invocation, InvocationContext, InvocationLimits, LogLine, Note, NoteSlot, Notes, Outcome, Usage,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwell_core::execution::{AttemptUsage, Call, Entry, Execution, RunIx, RunState, call};
+use stepwell_core::failure::{Failure, code};
+use stepwell_core::ids::TenantId;
+use stepwell_core::payload::Payload;
+use tokio::sync::oneshot;
+
+/// No slot in the sandbox although the scheduler gave a turn: asked again after this many milliseconds.
+const CAPACITY_PAUSE_MS: u64 = 20;
+
+/// Takes its note back when the attempt ends, however it ends, as long as the process lives.
+struct Noted {
+    notes: Arc<dyn Notes>,
+    slot: Option<NoteSlot>,
+}
+
+impl Noted {
+    fn new(notes: &Arc<dyn Notes>, note: Note) -> Self {
+        Self { notes: Arc::clone(notes), slot: notes.begin(note) }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            self.notes.end(slot);
+        }
+    }
+}
+
+impl Engine {
+    /// Runs an attempt in the background.
+    pub(crate) fn spawn_attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
+        let (engine, live) = (self.clone(), Arc::clone(live));
+        self.inner.attempts.spawn("attempt", async move { engine.attempt(&live, run, attempt).await });
+    }
+
+    /// Runs an attempt from the wait for its turn to the commit of its result.
+    pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
+        let Some(turn) = self.inner.scheduler.turn(live.key.tenant).await else { return };
+        let execution = live.execution();
+        if !is_current(&execution, run, attempt) {
+            return;
+        }
+        let cancelled = live.begin(run);
+        let outcome = match call(&execution, &live.workflow, run) {
+            Ok(call) => {
+                let note = Note { execution: live.key, run, attempt };
+                let noted = Noted::new(&self.inner.ports.notes, note);
+                let invocation = self.invocation(live, call, attempt);
+                let outcome = self.invoke(invocation, cancelled).await;
+                drop(noted);
+                match outcome {
+                    Some(outcome) => outcome,
+                    None => return, // stopped: nobody waits for it any more
+                }
+            }
+            Err(failure) => {
+                return self.happened(live, &self.step_failed((run, attempt), failure, Usage::default())).await;
+            }
+        };
+        live.stop(run);
+        drop(turn);
+        log_lines(live, run, attempt, &outcome.log);
+        let entry = match outcome.result {
+            Ok(output) => Entry::StepSucceeded { run, attempt, output, usage: usage(&outcome.usage) },
+            Err(fault) => self.step_failed((run, attempt), failure(fault), outcome.usage),
+        };
+        self.happened(live, &entry).await;
+    }
+
+    fn step_failed(&self, (run, attempt): (RunIx, u32), failure: Failure, used: Usage) -> Entry {
+        let mut chance = [0; 4];
+        self.inner.ports.entropy.fill(&mut chance);
+        Entry::StepFailed { run, attempt, failure, chance: u32::from_be_bytes(chance), usage: usage(&used) }
+    }
+
+    /// `None` if the attempt was stopped.
+    async fn invoke(&self, invocation: Invocation, mut cancelled: oneshot::Receiver<()>) -> Option<Outcome> {
+        loop {
+            let outcome = tokio::select! {
+                _ = &mut cancelled => return None,
+                outcome = self.inner.ports.runtime.invoke(invocation.clone()) => outcome,
+            };
+            if outcome.result != Err(Fault::NoCapacity) {
+                return Some(outcome);
+            }
+            // Not an attempt at all: it waits.
+            let clock = &self.inner.ports.clock;
+            clock.sleep_until(clock.now().plus(CAPACITY_PAUSE_MS)).await;
+        }
+    }
+
+    fn invocation(&self, live: &Live, call: Call, attempt: u32) -> Invocation {
+        let timeout = Duration::from_millis(call.timeout_ms).min(self.inner.limits.attempt_timeout);
+        let context = InvocationContext {
+            function: call.pin.function,
+            execution_id: live.key.id.to_string(),
+            workflow_id: live.workflow.id.clone(),
+            step: call.step,
+            iteration: Vec::new(),
+            attempt,
+            idempotency_key: call.idempotency_key,
+            deadline_ms: self.deadline_ms(timeout),
+            extra: Vec::new(),
+        };
+        let limits = self.invocation_limits(timeout);
+        Invocation { tenant: live.key.tenant, component: call.pin.component, context, input: call.input, limits }
+    }
+
+    fn deadline_ms(&self, timeout: Duration) -> u64 {
+        self.inner.ports.clock.now().plus(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)).0
+    }
+
+    fn invocation_limits(&self, timeout: Duration) -> InvocationLimits {
+        let limits = &self.inner.limits;
+        InvocationLimits {
+            timeout,
+            fuel: limits.fuel,
+            memory_bytes: limits.memory_bytes,
+            output_bytes: usize::try_from(limits.execution.payload_bytes).unwrap_or(usize::MAX),
+            log_bytes: limits.log_bytes,
+        }
+    }
+
+    /// `functions.execute`: one call, no execution, no retry.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unavailable`] while stopping. A guest's fault is the inner `Err`.
+    pub async fn execute(&self, tenant: TenantId, id: &str, input: Payload) -> Result<Result<Payload, Failure>, Error> {
+        self.accepting()?;
+        let function = self.inner.registry.function(tenant, id).await?;
+        let function = function.ok_or_else(|| Error::NotFound { what: "function", id: id.to_owned() })?;
+        let timeout = Duration::from_secs(30).min(self.inner.limits.attempt_timeout);
+        let mut unique = [0; 16];
+        self.inner.ports.entropy.fill(&mut unique);
+        let context = InvocationContext {
+            function: function.name.clone(),
+            execution_id: String::new(),
+            workflow_id: String::new(),
+            step: String::new(),
+            iteration: Vec::new(),
+            attempt: 1,
+            idempotency_key: format!("call-{:032x}", u128::from_be_bytes(unique)),
+            deadline_ms: self.deadline_ms(timeout),
+            extra: Vec::new(),
+        };
+        let limits = self.invocation_limits(timeout);
+        let invocation = Invocation { tenant, component: function.digest, context, input, limits };
+        let turn = self.inner.scheduler.turn(tenant).await;
+        let _turn = turn.ok_or_else(|| Error::Unavailable("it is shutting down".to_owned()))?;
+        let (_never, cancelled) = oneshot::channel();
+        let outcome = self.invoke(invocation, cancelled).await;
+        let outcome = outcome.ok_or_else(|| Error::Unavailable("the call was stopped".to_owned()))?;
+        Ok(outcome.result.map_err(failure))
+    }
+}
+
+fn is_current(execution: &Execution, run: RunIx, attempt: u32) -> bool {
+    let active = |state| matches!(state, RunState::Active { attempt: current, .. } if current == attempt);
+    execution.run(run).is_some_and(|run| active(run.state))
+}
+
+fn usage(used: &Usage) -> AttemptUsage {
+    AttemptUsage {
+        fuel: used.fuel,
+        memory_bytes: used.memory_bytes as u64,
+        elapsed_us: u64::try_from(used.elapsed.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+fn log_lines(live: &Live, run: RunIx, attempt: u32, log: &[LogLine]) {
+    for line in log {
+        tracing::debug!(
+            target: "stepwell::guest",
+            execution = %live.key.id, run = run.0, attempt, level = line.level, fields = ?line.fields, "{}", line.message
+        );
+    }
+}
+
+/// A fault of a call as the failure of its step (semantics section 7).
+fn failure(fault: Fault) -> Failure {
+    match fault {
+        Fault::Failed { code, message, details, retry } => Failure::reported(&code, message, details, retry),
+        Fault::Trapped(message) => Failure::guest(code::FUNCTION_TRAPPED, message),
+        Fault::StackOverflow => Failure::guest(code::STACK_OVERFLOW, "the function recursed too deeply"),
+        Fault::Exited(status) => Failure::guest(
+            code::FUNCTION_EXITED,
+            format!("the function ended its process with status {status} instead of returning a result"),
+        ),
+        Fault::OutOfFuel => {
+            Failure::guest(code::OUT_OF_FUEL, "the function computed more than an attempt may (limit `fuel`)")
+        }
+        Fault::MemoryLimit => Failure::guest(
+            code::MEMORY_LIMIT,
+            "the function wanted more memory than an attempt may have (limit `memory_bytes`)",
+        ),
+        Fault::Timeout => Failure::guest(code::FUNCTION_TIMEOUT, "the attempt took longer than its timeout"),
+        Fault::OutputLimit => {
+            Failure::guest(code::OUTPUT_LIMIT, "the result is larger than a payload may be (limit `payload_bytes`)")
+        }
+        Fault::InvalidOutput(why) => Failure::guest(code::INVALID_OUTPUT, format!("the result is {why}")),
+        Fault::NoCapacity => Failure::host("the sandbox has no room"),
+        Fault::Host(why) => Failure::host(why),
+    }
+}

@@ -1,0 +1,74 @@
+//! How entries and records are written: JSON with a version, so that a reader of a damaged store can still read them.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use stepwell_core::execution::{Entry, Execution};
+use stepwell_core::time::Timestamp;
+
+/// Grows when the form of entries or records changes; older forms stay readable.
+const VERSION: u32 = 1;
+
+/// What is stored does not read back.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecodable {
+    /// Not the JSON that we write.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Written by a later version.
+    #[error("written in format {found}; this version reads up to {VERSION}")]
+    Version {
+        /// The format of the value.
+        found: u32,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEntry<E> {
+    v: u32,
+    at: Timestamp,
+    entry: E,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredState<E> {
+    v: u32,
+    state: E,
+}
+
+/// A journal line.
+pub fn encode_entry(at: Timestamp, entry: &Entry) -> Result<Bytes, Undecodable> {
+    Ok(serde_json::to_vec(&StoredEntry { v: VERSION, at, entry })?.into())
+}
+
+/// A journal line, read back.
+pub fn decode_entry(bytes: &[u8]) -> Result<(Timestamp, Entry), Undecodable> {
+    let stored: StoredEntry<Entry> = serde_json::from_slice(bytes)?;
+    readable(stored.v)?;
+    Ok((stored.at, stored.entry))
+}
+
+/// The state of an execution that ended. The values of its steps stand in the journal and are left out; conditions keep their outcome.
+pub fn encode_ended(execution: &Execution) -> Result<Bytes, Undecodable> {
+    let mut state = execution.clone();
+    for run in &mut state.runs {
+        if run.result.as_ref().is_some_and(|result| !matches!(result.as_str(), "true" | "false")) {
+            std::sync::Arc::make_mut(run).result = None;
+        }
+    }
+    for path in &mut state.finished {
+        path.result = stepwell_core::payload::Payload::null();
+    }
+    state.last_ended = None;
+    Ok(serde_json::to_vec(&StoredState { v: VERSION, state })?.into())
+}
+
+/// The state of an execution that ended, read back.
+pub fn decode_ended(bytes: &[u8]) -> Result<Execution, Undecodable> {
+    let stored: StoredState<Execution> = serde_json::from_slice(bytes)?;
+    readable(stored.v)?;
+    Ok(stored.state)
+}
+
+fn readable(version: u32) -> Result<(), Undecodable> {
+    if version <= VERSION { Ok(()) } else { Err(Undecodable::Version { found: version }) }
+}

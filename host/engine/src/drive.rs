@@ -1,0 +1,171 @@
+//! How an execution goes on: something happened, the core decides, the committer makes it durable, and only then the commands are carried out.
+
+use crate::Error;
+use crate::codec;
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::ports::{Claim, CommitError, Line, Record, RecordStatus, Transition};
+use crate::timers::Wake;
+use bytes::Bytes;
+use std::sync::Arc;
+use stepwell_core::execution::{Applied, Command, Entry, Execution, Phase, apply};
+use stepwell_core::time::Timestamp;
+
+/// A store that is full or slow is asked again after this many milliseconds; results wait in memory meanwhile.
+const COMMIT_PAUSE_MS: u64 = 1_000;
+
+impl Engine {
+    /// Something happened to an execution. Returns once it is durable and carried out, or known to be without effect.
+    pub(crate) async fn happened(&self, live: &Arc<Live>, entry: &Entry) {
+        let commands = self.record(live, entry).await;
+        self.carry_out(live, &commands);
+    }
+
+    /// As [`Engine::happened`], but at a restart: an attempt that was lost runs again when it is its turn among the suspects.
+    pub(crate) async fn record_loss(&self, live: &Arc<Live>, entry: &Entry) {
+        let mut commands = self.record(live, entry).await;
+        commands.retain(|command| !matches!(command, Command::RunAttempt { .. }));
+        self.carry_out(live, &commands);
+    }
+
+    /// Decides and commits; what is left to do is returned.
+    async fn record(&self, live: &Arc<Live>, entry: &Entry) -> Vec<Command> {
+        let _changing = live.changing.lock().await;
+        let at = self.inner.ports.clock.now();
+        let execution = live.execution();
+        let (next, commands) = match apply(&execution, &live.workflow, at, entry) {
+            Ok(Applied::Changed { next, commands }) => (next, commands),
+            Ok(Applied::Ignored(why)) => {
+                tracing::debug!(execution = %live.key.id, ?why, "too late");
+                return Vec::new();
+            }
+            Err(illegal) => {
+                self.quarantine(live, &illegal).await;
+                return Vec::new();
+            }
+        };
+        let transition = match transition(live, (&execution, &next), at, entry) {
+            Ok(transition) => transition,
+            Err(undecodable) => {
+                self.quarantine(live, &undecodable).await;
+                return Vec::new();
+            }
+        };
+        if !self.commit(live, transition).await {
+            return Vec::new();
+        }
+        live.advance(*next);
+        commands
+    }
+
+    /// False if the transition can never be written here. While the store is unavailable it is tried again: the result of an attempt that
+    /// ran must not be lost because a disk was full.
+    async fn commit(&self, live: &Arc<Live>, transition: Transition) -> bool {
+        loop {
+            match self.inner.committer.commit(transition.clone()).await {
+                Ok(()) => return true,
+                Err(CommitError::Store(error)) => {
+                    tracing::error!(execution = %live.key.id, %error, "commit failed, trying again");
+                    if self.accepting().is_err() {
+                        return false;
+                    }
+                    let clock = &self.inner.ports.clock;
+                    clock.sleep_until(clock.now().plus(COMMIT_PAUSE_MS)).await;
+                }
+                Err(
+                    error @ (CommitError::Conflict { .. } | CommitError::Unexpected { .. } | CommitError::Fenced(_)),
+                ) => {
+                    // Somebody else writes this execution: it is theirs.
+                    tracing::error!(execution = %live.key.id, %error, "the execution is let go");
+                    self.inner.live.remove(live.key);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Does what the core asked for.
+    pub(crate) fn carry_out(&self, live: &Arc<Live>, commands: &[Command]) {
+        for command in commands {
+            match *command {
+                Command::RunAttempt { run, attempt, not_before } => {
+                    let execution = live.key;
+                    match not_before.filter(|at| *at > self.inner.ports.clock.now()) {
+                        Some(at) => self.inner.timers.add(at, Wake::Attempt { execution, run, attempt }),
+                        None => self.spawn_attempt(live, run, attempt),
+                    }
+                }
+                Command::CancelAttempt { run } => live.stop(run),
+                Command::WatchDeadline { at } => self.inner.timers.add(at, Wake::Deadline(live.key)),
+                Command::AnnounceEnd => self.inner.live.remove(live.key),
+            }
+        }
+    }
+
+    /// Sets an execution aside whose journal cannot go on. The server goes on.
+    pub(crate) async fn quarantine(&self, live: &Arc<Live>, why: &(dyn std::fmt::Display + Sync)) {
+        tracing::error!(execution = %live.key.id, %why, "the execution is quarantined");
+        self.inner.live.remove(live.key);
+        let execution = live.execution();
+        let workflow = execution.started.as_ref().map_or_else(String::new, |started| started.workflow.clone());
+        let record =
+            Record { status: RecordStatus::Quarantined, created: execution.started_at, workflow, body: Bytes::new() };
+        let claim = Claim { id: live.key.id, lease: live.lease, journal: Vec::new(), record: Some(record) };
+        let transition = Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() };
+        if let Err(error) = self.inner.committer.commit(transition).await {
+            tracing::error!(execution = %live.key.id, %error, "the quarantine could not be recorded");
+        }
+    }
+
+    /// Never returns: carries out what is due.
+    pub(crate) async fn watch_timers(&self) {
+        loop {
+            for wake in self.inner.timers.due(self.inner.ports.clock.as_ref()).await {
+                match wake {
+                    Wake::Attempt { execution, run, attempt } => {
+                        if let Some(live) = self.inner.live.get(execution) {
+                            self.spawn_attempt(&live, run, attempt);
+                        }
+                    }
+                    Wake::Deadline(execution) => {
+                        if let Some(live) = self.inner.live.get(execution) {
+                            let engine = self.clone();
+                            self.inner.attempts.spawn("deadline", async move {
+                                engine.happened(&live, &Entry::DeadlinePassed).await;
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One journal line, and the record if the execution ends with it.
+fn transition(
+    live: &Live,
+    (before, next): (&Execution, &Execution),
+    at: Timestamp,
+    entry: &Entry,
+) -> Result<Transition, codec::Undecodable> {
+    let line = Line { seq: before.lines, entry: codec::encode_entry(at, entry)? };
+    let record = if next.is_ended() { Some(ended_record(next)?) } else { None };
+    let claim = Claim { id: live.key.id, lease: live.lease, journal: vec![line], record };
+    Ok(Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() })
+}
+
+/// The record of an execution that ended.
+pub(crate) fn ended_record(execution: &Execution) -> Result<Record, codec::Undecodable> {
+    let status = match execution.phase {
+        Phase::Completed(_) => RecordStatus::Completed,
+        Phase::Failed(_) => RecordStatus::Failed,
+        Phase::Blank | Phase::Running => RecordStatus::Unfinished,
+    };
+    let workflow = execution.started.as_ref().map_or_else(String::new, |started| started.workflow.clone());
+    Ok(Record { status, created: execution.started_at, workflow, body: codec::encode_ended(execution)? })
+}
+
+/// Why an execution cannot be found or read.
+pub(crate) fn not_found(id: &str) -> Error {
+    Error::NotFound { what: "execution", id: id.to_owned() }
+}

@@ -1,0 +1,129 @@
+//! The engine: everything it is made of, and its life from start to shutdown.
+
+use crate::committer::Committer;
+use crate::limits::Limits;
+use crate::live::LiveTable;
+use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
+use crate::registry::{Registry, RegistryParts};
+use crate::scheduler::Scheduler;
+use crate::supervisor::Supervisor;
+use crate::timers::Timers;
+use crate::{Error, recovery};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The world, as the engine sees it.
+#[derive(Clone)]
+pub struct Ports {
+    /// Keeps everything.
+    pub store: Arc<dyn Store>,
+    /// Calls functions.
+    pub runtime: Arc<dyn Runtime>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids and jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// Remembers what runs.
+    pub notes: Arc<dyn Notes>,
+}
+
+/// A handle on the engine; clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub ports: Ports,
+    pub limits: Limits,
+    pub committer: Committer,
+    pub registry: Registry,
+    pub live: LiveTable,
+    pub scheduler: Arc<Scheduler>,
+    pub timers: Timers,
+    /// Attempts and what follows from them: shutdown waits for these.
+    pub attempts: Supervisor,
+    /// Loops that never end by themselves.
+    pub loops: Supervisor,
+    pub stopping: AtomicBool,
+}
+
+impl Engine {
+    /// Starts the engine: loads what is unfinished and goes on with it.
+    ///
+    /// # Errors
+    /// The store's, if it cannot be read.
+    pub async fn start(ports: Ports, limits: Limits) -> Result<Self, Error> {
+        let loops = Supervisor::default();
+        let committer = Committer::start(Arc::clone(&ports.store), &loops);
+        let registry = Registry::new(RegistryParts {
+            store: Arc::clone(&ports.store),
+            runtime: Arc::clone(&ports.runtime),
+            clock: Arc::clone(&ports.clock),
+            committer: committer.clone(),
+            limits,
+        });
+        let inner = Arc::new(Inner {
+            ports,
+            limits,
+            committer,
+            registry,
+            live: LiveTable::default(),
+            scheduler: Scheduler::new(limits.slots),
+            timers: Timers::default(),
+            attempts: Supervisor::default(),
+            loops,
+            stopping: AtomicBool::new(false),
+        });
+        let engine = Self { inner };
+        recovery::recover(&engine).await?;
+        let watcher = engine.clone();
+        engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
+        Ok(engine)
+    }
+
+    /// A tenant's workflows and functions.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// Whether new work can be taken.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while stopping, or if the store cannot take writes.
+    pub async fn health(&self) -> Result<(), Error> {
+        self.accepting()?;
+        Ok(self.inner.ports.store.health().await?)
+    }
+
+    pub(crate) fn accepting(&self) -> Result<(), Error> {
+        if self.inner.stopping.load(Ordering::Acquire) {
+            return Err(Error::Unavailable("it is shutting down".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes no new work, lets running attempts end within the grace period and commits their results; the rest runs again at the next
+    /// start, uncounted, because their notes are taken back.
+    pub async fn shutdown(&self) {
+        self.inner.stopping.store(true, Ordering::Release);
+        self.inner.scheduler.close();
+        let grace = u64::try_from(self.inner.limits.grace.as_millis()).unwrap_or(u64::MAX);
+        let until = self.inner.ports.clock.now().plus(grace);
+        tokio::select! {
+            () = self.inner.attempts.idle() => {}
+            () = self.inner.ports.clock.sleep_until(until) => {
+                tracing::warn!(running = self.inner.scheduler.running(), "attempts were still running after the grace period");
+                self.inner.live.stop_all();
+                self.inner.attempts.idle().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Our bad outcomes, by what a caller can do about them (architecture.md section 7). A function's bad outcome is data, not one of these.
+
+use crate::ports::{CommitError, RuntimeError, StoreError};
+use stepwell_core::definition::Fault;
+
+/// Why a request was not carried out. `message` texts are for the caller; what only operators may see is logged where it happens.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing, or it is another tenant's (semantics P6).
+    #[error("there is no {what} {id:?}")]
+    NotFound {
+        /// `workflow`, `function`, `execution`.
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+    },
+    /// Something stands in the way that the caller can see.
+    #[error("{message}")]
+    Conflict {
+        /// Stable code.
+        code: &'static str,
+        /// What to do.
+        message: String,
+    },
+    /// The body or a field has the wrong shape.
+    #[error("{message}")]
+    WrongShape {
+        /// Which field.
+        field: &'static str,
+        /// What to send.
+        message: String,
+    },
+    /// A definition with faults.
+    #[error("the workflow definition has {} fault{}: {}", .0.len(), if .0.len() == 1 { "" } else { "s" }, first(.0))]
+    InvalidDefinition(Vec<Fault>),
+    /// Functions that the workflow names are not registered (P2).
+    #[error("these functions are not registered: {}; upload them with PUT /functions/{{id}}", .0.join(", "))]
+    MissingFunctions(Vec<String>),
+    /// Well formed, but refused.
+    #[error("{message}")]
+    Refused {
+        /// Stable code.
+        code: &'static str,
+        /// What to do.
+        message: String,
+    },
+    /// Larger than a limit.
+    #[error("{message}")]
+    TooLarge {
+        /// Its name on the limits page.
+        limit: &'static str,
+        /// What to do.
+        message: String,
+    },
+    /// More than a limit; later it may work.
+    #[error("{message}")]
+    LimitReached {
+        /// Its name on the limits page.
+        limit: &'static str,
+        /// What to do.
+        message: String,
+    },
+    /// Not now.
+    #[error("the server cannot do this now: {0}; try again")]
+    Unavailable(String),
+    /// Our fault.
+    #[error("the server failed; its log says why")]
+    Broken,
+}
+
+fn first(faults: &[Fault]) -> String {
+    faults.first().map_or_else(String::new, |fault| format!("{} {}", fault.pointer, fault.message))
+}
+
+impl Error {
+    /// Logs what only operators may see.
+    pub fn broken(what: &str, why: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%why, "{what}");
+        Self::Broken
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+            StoreError::Damaged { .. } => Self::broken("damaged data", &error),
+        }
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error.into(),
+            CommitError::Fenced(_) => Self::Unavailable("another host owns this execution now".to_owned()),
+            CommitError::Conflict { .. } | CommitError::Unexpected { .. } | CommitError::Invalid(_) => {
+                Self::broken("commit refused", &error)
+            }
+        }
+    }
+}
+
+impl From<RuntimeError> for Error {
+    fn from(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Unfit(unfit) if unfit.code == "component_too_large" => {
+                Self::TooLarge { limit: "component_bytes", message: unfit.message }
+            }
+            RuntimeError::Unfit(unfit) => Self::Refused { code: unfit.code, message: unfit.message },
+            RuntimeError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The numbers of `limits.md` that the engine enforces. Each has a name there, and its reason.
+
+use crate::scheduler::Slots;
+use std::time::Duration;
+use stepwell_core::execution::ExecutionLimits;
+
+/// What the operator may change.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Of each execution.
+    pub execution: ExecutionLimits,
+    /// `component_bytes`: an upload is held in memory while it is compiled.
+    pub component_bytes: usize,
+    /// `definition`, bytes: a definition is held in memory and analysed.
+    pub definition_bytes: usize,
+    /// `functions` per tenant.
+    pub functions: usize,
+    /// `workflows` per tenant: lists are answered whole.
+    pub workflows: usize,
+    /// `fuel` per attempt: about five seconds of compute.
+    pub fuel: u64,
+    /// `memory_bytes` per attempt, all memories together.
+    pub memory_bytes: usize,
+    /// `attempt_timeout`: what a step may ask for at most.
+    pub attempt_timeout: Duration,
+    /// `log_bytes` per attempt.
+    pub log_bytes: usize,
+    /// Attempts at once.
+    pub slots: Slots,
+    /// How long a shutdown waits for running attempts.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            execution: ExecutionLimits::default(),
+            component_bytes: 32 << 20,
+            definition_bytes: 1 << 20,
+            functions: 1_000,
+            workflows: 1_000,
+            fuel: 10_000_000_000,
+            memory_bytes: 128 << 20,
+            attempt_timeout: Duration::from_secs(30 * 60),
+            log_bytes: 64 << 10,
+            slots: Slots { total: 64, per_tenant: 64 },
+            grace: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What clients read: an execution's state, its end, its history. Only what is durable is shown.
+
+use crate::Error;
+use crate::codec;
+use crate::drive::not_found;
+use crate::engine::Engine;
+use crate::ports::{ExecutionKey, RecordStatus};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwell_core::definition::Workflow;
+use stepwell_core::execution::{Execution, RunIx, history_line, view};
+use stepwell_core::ids::TenantId;
+
+/// Most lines of a history in one answer.
+pub const HISTORY_PAGE: usize = 1_000;
+
+/// A part of a history.
+#[derive(Debug)]
+pub struct History {
+    /// The lines as JSON.
+    pub items: Vec<serde_json::Value>,
+    /// Where the next part begins, if there is one.
+    pub next: Option<u32>,
+}
+
+/// An execution and what it runs, live or ended.
+struct Seen {
+    execution: Arc<Execution>,
+    workflow: Arc<Workflow>,
+    begun: bool,
+}
+
+impl Engine {
+    /// The execution's answer as JSON text. `wait`: as soon as it ends, or as it stands after that time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn status(&self, tenant: TenantId, id: &str, wait: Option<Duration>) -> Result<String, Error> {
+        let key = self.key(tenant, id)?;
+        if let (Some(wait), Some(live)) = (wait, self.inner.live.get(key)) {
+            let until = self.inner.ports.clock.now().plus(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            tokio::select! {
+                () = live.end() => {}
+                () = self.inner.ports.clock.sleep_until(until) => {}
+            }
+        }
+        let seen = self.seen(key).await?;
+        Ok(view(&seen.execution, &seen.workflow, self.inner.ports.clock.now(), seen.begun))
+    }
+
+    /// The lines of a journal from `from` on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn history(&self, tenant: TenantId, id: &str, (from, limit): (u32, usize)) -> Result<History, Error> {
+        let key = self.key(tenant, id)?;
+        let seen = self.seen(key).await?;
+        let limit = limit.clamp(1, HISTORY_PAGE);
+        let mut lines = self.inner.ports.store.journal(key, from, limit + 1).await?;
+        let next = if lines.len() > limit { lines.pop().map(|line| line.seq) } else { None };
+        let step_of = |run: RunIx| seen.execution.run(run).map(|run| seen.workflow.step_id(run.step).to_owned());
+        let mut items = Vec::with_capacity(lines.len());
+        for line in lines {
+            let decoded = codec::decode_entry(&line.entry);
+            let (at, entry) = decoded.map_err(|e| Error::broken("a journal line cannot be read", &e))?;
+            items.push(history_line(line.seq, at, &entry, step_of));
+        }
+        Ok(History { items, next })
+    }
+
+    fn key(&self, tenant: TenantId, id: &str) -> Result<ExecutionKey, Error> {
+        Ok(ExecutionKey { tenant, id: id.parse().map_err(|_| not_found(id))? })
+    }
+
+    async fn seen(&self, key: ExecutionKey) -> Result<Seen, Error> {
+        if let Some(live) = self.inner.live.get(key) {
+            let begun = live.has_begun();
+            return Ok(Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun });
+        }
+        let record = self.inner.ports.store.record(key).await?.ok_or_else(|| not_found(&key.id.to_string()))?;
+        if record.status == RecordStatus::Quarantined {
+            return Err(Error::broken("a quarantined execution was asked for", &key.id));
+        }
+        let execution = if record.body.is_empty() {
+            // It ended between the two look-ups, or cannot be resumed.
+            return Err(Error::Unavailable("the execution is not loaded".to_owned()));
+        } else {
+            codec::decode_ended(&record.body).map_err(|e| Error::broken("a record cannot be read", &e))?
+        };
+        let started = execution.started.clone().ok_or(Error::Broken)?;
+        let stored = self.inner.registry.revision(key.tenant, &started.workflow, started.revision).await?;
+        Ok(Seen { execution: Arc::new(execution), workflow: Arc::clone(&stored.workflow), begun: true })
+    }
+}

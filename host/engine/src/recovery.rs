@@ -1,0 +1,134 @@
+//! A restart: every unfinished execution is read from its journal and goes on.
+
+use crate::Error;
+use crate::codec;
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::ports::{ExecutionKey, Lease, Note};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use stepwell_core::execution::{Command, Entry, Execution, RunState, outstanding, replay};
+use stepwell_core::time::Timestamp;
+
+/// Executions and journal lines are read this many at a time.
+const PAGE: usize = 1_000;
+
+/// Loads everything and sets it going.
+pub async fn recover(engine: &Engine) -> Result<(), Error> {
+    let mut lost: BTreeMap<ExecutionKey, Vec<Note>> = BTreeMap::new();
+    for note in engine.inner.ports.notes.left_behind() {
+        lost.entry(note.execution).or_default().push(note);
+    }
+    let (mut count, mut suspects) = (0usize, Vec::new());
+    for lease in engine.inner.ports.store.leases() {
+        let mut after = None;
+        loop {
+            let page = engine.inner.ports.store.unfinished(lease.shard, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            for key in page {
+                count += 1;
+                let notes = lost.remove(&key).unwrap_or_default();
+                suspects.extend(resume(engine, key, lease, &notes).await);
+            }
+        }
+    }
+    // The strikes are in the journals now.
+    engine.inner.ports.notes.forget_left_behind();
+    if count > 0 {
+        tracing::info!(executions = count, suspects = suspects.len(), "unfinished executions go on");
+    }
+    run_one_by_one(engine, suspects);
+    Ok(())
+}
+
+/// An execution that ran when the process ended abnormally, and what it still has to do.
+struct Suspect {
+    live: Arc<Live>,
+    strikes: u32,
+    commands: Vec<Command>,
+}
+
+async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]) -> Option<Suspect> {
+    let live = match load(engine, key, lease).await {
+        Ok(live) => live,
+        Err(why) => {
+            tracing::error!(execution = %key.id, %why, "the execution cannot be resumed");
+            return None;
+        }
+    };
+    engine.inner.live.insert(Arc::clone(&live));
+    for note in notes {
+        // Commits the strike. The attempt itself is run below, alone: what the entry asks for is left to `outstanding`.
+        engine.record_loss(&live, &Entry::AttemptLost { run: note.run, attempt: note.attempt }).await;
+    }
+    let execution = live.execution();
+    let commands = outstanding(&execution);
+    if notes.is_empty() {
+        engine.carry_out(&live, &commands);
+        return None;
+    }
+    let active = |state| matches!(state, RunState::Active { .. });
+    let strikes = execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0);
+    Some(Suspect { live, strikes, commands })
+}
+
+/// Executions that ran when the process ended resume one at a time, the most suspicious first, so that one poisonous function is found
+/// after few ends and takes no other with it (semantics C15).
+fn run_one_by_one(engine: &Engine, mut suspects: Vec<Suspect>) {
+    suspects.sort_by_key(|suspect| std::cmp::Reverse(suspect.strikes));
+    if suspects.is_empty() {
+        return;
+    }
+    let runner = engine.clone();
+    engine.inner.attempts.spawn("suspects", async move {
+        for Suspect { live, commands, .. } in suspects {
+            for command in commands {
+                match command {
+                    Command::RunAttempt { run, attempt, not_before: None } => runner.attempt(&live, run, attempt).await,
+                    Command::RunAttempt { .. }
+                    | Command::CancelAttempt { .. }
+                    | Command::WatchDeadline { .. }
+                    | Command::AnnounceEnd => runner.carry_out(&live, &[command]),
+                }
+            }
+        }
+    });
+}
+
+async fn load(engine: &Engine, key: ExecutionKey, lease: Lease) -> Result<Arc<Live>, Error> {
+    let journal = engine.journal(key).await?;
+    let Some((_, Entry::Started(started))) = journal.first() else {
+        return Err(Error::broken("a journal does not begin with a start", &key.id));
+    };
+    let stored = engine.inner.registry.revision(key.tenant, &started.workflow, started.revision).await?;
+    let workflow = Arc::clone(&stored.workflow);
+    let lines = journal.iter().map(|(at, entry)| (*at, entry));
+    match replay(Execution::blank(key.id), &workflow, lines) {
+        Ok(execution) => Ok(Live::new(key, lease, workflow, execution)),
+        Err(illegal) => {
+            let live = Live::new(key, lease, workflow, Execution::blank(key.id));
+            engine.quarantine(&live, &illegal).await;
+            Err(Error::Broken)
+        }
+    }
+}
+
+impl Engine {
+    /// All of a journal.
+    pub(crate) async fn journal(&self, key: ExecutionKey) -> Result<Vec<(Timestamp, Entry)>, Error> {
+        let mut journal = Vec::new();
+        loop {
+            let from = u32::try_from(journal.len()).unwrap_or(u32::MAX);
+            let page = self.inner.ports.store.journal(key, from, PAGE).await?;
+            let complete = page.len() < PAGE;
+            for line in page {
+                let decoded = codec::decode_entry(&line.entry);
+                journal.push(decoded.map_err(|e| Error::broken("a journal line cannot be read", &e))?);
+            }
+            if complete {
+                return Ok(journal);
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Functions: which artifact each id stands for, version by version.
+
+use super::{Registry, numbered, read, write};
+use crate::Error;
+use crate::ports::{DocumentKind, Expect, FunctionMeta, Kind, Prepared, Transition};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use stepwell_core::execution::Pin;
+use stepwell_core::ids::{Digest, NAME_BYTES, TenantId, is_valid_name};
+use stepwell_core::payload::Payload;
+use stepwell_core::time::Timestamp;
+
+/// A function as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Function {
+    /// What steps call it by.
+    pub id: String,
+    /// Its name in its component.
+    pub name: String,
+    /// For readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The id that its component was uploaded under.
+    pub component: String,
+    /// The component's.
+    pub digest: Digest,
+    /// Counts the uploads that changed it, from 1.
+    pub version: u32,
+    /// Bytes of the artifact.
+    pub size: u64,
+    /// What the artifact is.
+    pub kind: Kind,
+    /// JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Payload>,
+    /// JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Payload>,
+    /// What it imports and what it gets.
+    pub imports: Imports,
+    /// RFC 3339: when this version came.
+    pub created_at: String,
+}
+
+/// Interfaces: `namespace:package/interface@version`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imports {
+    /// What the component imports.
+    pub wanted: Vec<String>,
+    /// What it is given: all of it, or the upload is refused.
+    pub granted: Vec<String>,
+}
+
+impl Function {
+    /// What an execution keeps of it.
+    #[must_use]
+    pub fn pin(&self) -> Pin {
+        Pin { component: self.digest, function: self.name.clone() }
+    }
+}
+
+/// An upload.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// The id of the URL.
+    pub id: String,
+    /// `?function=`: register only this one, under the id itself.
+    pub function: Option<String>,
+    /// The artifact.
+    pub bytes: Bytes,
+}
+
+/// What an upload came to.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployed {
+    /// At least one.
+    pub functions: Vec<Function>,
+    /// Milliseconds; 0 if compiled code was at hand.
+    pub compile_ms: u64,
+}
+
+/// A function id that is a route (semantics P1).
+const RESERVED: &str = "execute";
+
+impl Registry {
+    /// Checks, compiles and registers an artifact.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::TooLarge`] if the artifact or the choice of function is at fault, [`Error::LimitReached`].
+    pub async fn deploy(&self, tenant: TenantId, upload: Upload) -> Result<Deployed, Error> {
+        check_id(&upload.id)?;
+        if upload.bytes.len() > self.limits.component_bytes {
+            let message = format!(
+                "the artifact has {} bytes; at most {} are accepted (limit `component_bytes`)",
+                upload.bytes.len(),
+                self.limits.component_bytes
+            );
+            return Err(Error::TooLarge { limit: "component_bytes", message });
+        }
+        let prepared = self.runtime.prepare(tenant, upload.bytes.clone()).await?;
+        let chosen = choose(&upload, &prepared)?;
+        let known = self.all(tenant, DocumentKind::Function, self.limits.functions).await?;
+        let fresh = chosen.iter().filter(|(id, _)| !known.iter().any(|(known, _)| known == id)).count();
+        if known.len() + fresh > self.limits.functions {
+            let message = format!("{} functions are stored, the most that a tenant may have", self.limits.functions);
+            return Err(Error::LimitReached { limit: "functions", message });
+        }
+        // The bytes first: a function never refers to what is not there.
+        self.store.put_blob(tenant, upload.bytes.clone()).await?;
+        let mut functions = Vec::with_capacity(chosen.len());
+        for (id, meta) in chosen {
+            functions.push(self.register(tenant, described(&id, meta, &upload, &prepared)).await?);
+        }
+        Ok(Deployed { functions, compile_ms: prepared.compile_ms })
+    }
+
+    /// The next version, or the current one if nothing changes.
+    async fn register(&self, tenant: TenantId, mut function: Function) -> Result<Function, Error> {
+        let current = self.store.document(tenant, DocumentKind::Function, &function.id).await?;
+        let mut expect = Expect::Absent;
+        function.version = 1;
+        if let Some(bytes) = current {
+            let current: Function = read(&bytes)?;
+            if (current.digest, &current.name) == (function.digest, &function.name) {
+                return Ok(current);
+            }
+            function.version = current.version + 1;
+            expect = Expect::Value(bytes);
+        }
+        function.created_at = Timestamp::rfc3339(self.clock.now());
+        let key = numbered(&function.id, function.version);
+        let documents = vec![
+            write(DocumentKind::Function, function.id.clone(), &function, expect)?,
+            write(DocumentKind::FunctionVersion, key, &function, Expect::Absent)?,
+        ];
+        let refused = |error| match error {
+            crate::ports::CommitError::Unexpected { .. } => Error::Conflict {
+                code: "concurrent_upload",
+                message: format!(
+                    "the function {:?} was changed by another upload at the same time; upload it again",
+                    function.id
+                ),
+            },
+            other => other.into(),
+        };
+        self.committer.commit(Transition { tenant, execution: None, documents }).await.map_err(refused)?;
+        self.functions.put(tenant, function.id.clone(), Arc::new(function.clone()));
+        Ok(function)
+    }
+
+    /// A function's current version.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn function(&self, tenant: TenantId, id: &str) -> Result<Option<Arc<Function>>, Error> {
+        if !is_valid_name(id) {
+            return Ok(None);
+        }
+        if let Some(cached) = self.functions.get(tenant, id.to_owned()) {
+            return Ok(Some(cached));
+        }
+        let Some(bytes) = self.store.document(tenant, DocumentKind::Function, id).await? else { return Ok(None) };
+        let function: Arc<Function> = Arc::new(read(&bytes)?);
+        self.functions.put(tenant, id.to_owned(), Arc::clone(&function));
+        Ok(Some(function))
+    }
+
+    /// All functions, in the order of their ids.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn functions(&self, tenant: TenantId) -> Result<Vec<Function>, Error> {
+        let all = self.all(tenant, DocumentKind::Function, self.limits.functions).await?;
+        all.iter().map(|(_, bytes)| read(bytes)).collect()
+    }
+}
+
+fn check_id(id: &str) -> Result<(), Error> {
+    if id == RESERVED {
+        let message = format!("the function id {RESERVED:?} is reserved; choose another");
+        return Err(Error::Refused { code: "id_reserved", message });
+    }
+    if !is_valid_name(id) {
+        let message = format!(
+            "a function id has letters, digits, `-`, `_` and `.`, starts with a letter or digit, and has at most {NAME_BYTES} bytes"
+        );
+        return Err(Error::Refused { code: "invalid_id", message });
+    }
+    Ok(())
+}
+
+/// Which functions are registered under which ids.
+fn choose<'a>(upload: &Upload, prepared: &'a Prepared) -> Result<Vec<(String, &'a FunctionMeta)>, Error> {
+    let names: Vec<&str> = prepared.functions.iter().filter_map(|meta| meta.name.as_deref()).collect();
+    if let Some(wanted) = &upload.function {
+        let found = prepared.functions.iter().find(|meta| meta.name.as_deref().is_none_or(|name| name == wanted));
+        return found.map(|meta| vec![(upload.id.clone(), meta)]).ok_or_else(|| Error::Refused {
+            code: "unknown_function",
+            message: format!("the component has no function {wanted:?}; it has {}", names.join(", ")),
+        });
+    }
+    match prepared.functions.as_slice() {
+        [only] => Ok(vec![(upload.id.clone(), only)]),
+        several => several
+            .iter()
+            .map(|meta| {
+                let id = format!("{}.{}", upload.id, meta.name.as_deref().unwrap_or_default());
+                check_id(&id).map(|()| (id, meta))
+            })
+            .collect(),
+    }
+}
+
+fn described(id: &str, meta: &FunctionMeta, upload: &Upload, prepared: &Prepared) -> Function {
+    let name = meta.name.clone().or_else(|| upload.function.clone()).unwrap_or_else(|| upload.id.clone());
+    Function {
+        id: id.to_owned(),
+        name,
+        description: meta.description.clone(),
+        component: upload.id.clone(),
+        digest: prepared.digest,
+        version: 0,
+        size: upload.bytes.len() as u64,
+        kind: prepared.kind,
+        input_schema: meta.input_schema.clone(),
+        output_schema: meta.output_schema.clone(),
+        imports: Imports { wanted: prepared.imports.clone(), granted: prepared.imports.clone() },
+        created_at: String::new(),
+    }
+}

@@ -1,0 +1,268 @@
+//! Workflow definitions, revision by revision.
+
+use super::{Registry, numbered, read, write};
+use crate::Error;
+use crate::ports::{CommitError, DocumentKind, Expect, Transition};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use stepwell_core::definition::{self, Checked, Warning, Workflow};
+use stepwell_core::ids::{TenantId, is_valid_name};
+use stepwell_core::time::Timestamp;
+
+/// A workflow as it is kept.
+#[derive(Debug)]
+pub struct StoredWorkflow {
+    /// What the engine runs.
+    pub workflow: Arc<Workflow>,
+    document: Document,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Document {
+    revision: u32,
+    definition: Value,
+    warnings: Vec<Warning>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// Ids that are routes (semantics P1).
+const RESERVED: [&str; 3] = ["trigger", "executions", "validate"];
+/// How many numbers are tried behind a slug that is taken.
+const SLUGS_TRIED: u32 = 1_000;
+
+impl StoredWorkflow {
+    /// The answer of the API: the definition as it was given, and what the server knows of it.
+    #[must_use]
+    pub fn answer(&self) -> Value {
+        let mut answer = self.document.definition.clone();
+        answer["revision"] = json!(self.document.revision);
+        answer["warnings"] = json!(self.document.warnings);
+        answer["createdAt"] = json!(self.document.created_at.rfc3339());
+        answer["updatedAt"] = json!(self.document.updated_at.rfc3339());
+        answer
+    }
+
+    fn read(id: &str, document: Document) -> Result<Arc<Self>, Error> {
+        let checked = definition::check(id, document.revision, &document.definition)
+            .map_err(|faults| Error::broken("a stored definition is refused", &Error::InvalidDefinition(faults)))?;
+        Ok(Arc::new(Self { workflow: Arc::new(checked.workflow), document }))
+    }
+}
+
+impl Registry {
+    /// Checks and keeps a new workflow; its id is the body's, or a slug of its name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDefinition`], [`Error::Conflict`] if the id is taken, [`Error::LimitReached`].
+    pub async fn create_workflow(&self, tenant: TenantId, body: Value) -> Result<Arc<StoredWorkflow>, Error> {
+        let Value::Object(mut body) = body else {
+            return Err(Error::WrongShape {
+                field: "body",
+                message: "send a JSON object with `name` and `steps`".to_owned(),
+            });
+        };
+        let given = given_id(&body)?;
+        let base = given.clone().unwrap_or_else(|| slug(body.get("name").and_then(Value::as_str).unwrap_or_default()));
+        // Checked before anything is looked up: an invalid definition is the caller's first concern.
+        definition::check(&base, 1, &Value::Object(body.clone())).map_err(Error::InvalidDefinition)?;
+        if self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await?.len() >= self.limits.workflows {
+            let message = format!("{} workflows are stored, the most that a tenant may have", self.limits.workflows);
+            return Err(Error::LimitReached { limit: "workflows", message });
+        }
+        let mut dropped = Vec::new();
+        drop_secrets(&mut body, &mut dropped);
+        for number in 1..SLUGS_TRIED {
+            let id = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+            let reserved = RESERVED.contains(&id.as_str());
+            if !reserved && let Some(stored) = self.try_create(tenant, &id, &body, &dropped).await? {
+                return Ok(stored);
+            }
+            if given.is_some() {
+                let message = format!(
+                    "the workflow id {id:?} is {}; choose another",
+                    if reserved { "reserved" } else { "taken" }
+                );
+                return Err(Error::Conflict { code: "id_taken", message });
+            }
+        }
+        Err(Error::Conflict {
+            code: "id_taken",
+            message: format!("too many workflows are called {base:?}; send an `id`"),
+        })
+    }
+
+    /// `None` if the id is taken.
+    async fn try_create(
+        &self,
+        tenant: TenantId,
+        id: &str,
+        body: &Map<String, Value>,
+        dropped: &[Warning],
+    ) -> Result<Option<Arc<StoredWorkflow>>, Error> {
+        let definition = named(id, body);
+        let Checked { workflow, mut warnings } =
+            definition::check(id, 1, &definition).map_err(Error::InvalidDefinition)?;
+        warnings.extend_from_slice(dropped);
+        warnings.extend(self.unregistered(tenant, &workflow).await?);
+        let now = self.clock.now();
+        let document = Document { revision: 1, definition, warnings, created_at: now, updated_at: now };
+        let documents = vec![
+            write(DocumentKind::Workflow, id.to_owned(), &document, Expect::Absent)?,
+            write(DocumentKind::WorkflowRevision, numbered(id, 1), &document, Expect::Absent)?,
+        ];
+        match self.committer.commit(Transition { tenant, execution: None, documents }).await {
+            Ok(()) => {}
+            Err(CommitError::Unexpected { .. }) => return Ok(None),
+            Err(other) => return Err(other.into()),
+        }
+        let stored = Arc::new(StoredWorkflow { workflow: Arc::new(workflow), document });
+        self.workflows.put(tenant, (id.to_owned(), None), Arc::clone(&stored));
+        self.workflows.put(tenant, (id.to_owned(), Some(1)), Arc::clone(&stored));
+        Ok(Some(stored))
+    }
+
+    async fn unregistered(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
+        let mut warnings = Vec::new();
+        for (at, step) in workflow.steps.iter().enumerate() {
+            let Some(function) = step.function() else { continue };
+            if self.function(tenant, function).await?.is_none() {
+                warnings.push(Warning {
+                    pointer: format!("/steps/{at}/function"),
+                    code: "unregistered_function".to_owned(),
+                    message: format!("the function {function:?} is not registered yet; starts are refused until it is"),
+                });
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// A workflow's current revision.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn workflow(&self, tenant: TenantId, id: &str) -> Result<Arc<StoredWorkflow>, Error> {
+        self.stored(tenant, id, None).await
+    }
+
+    /// The revision that an execution pins.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn revision(&self, tenant: TenantId, id: &str, revision: u32) -> Result<Arc<StoredWorkflow>, Error> {
+        self.stored(tenant, id, Some(revision)).await
+    }
+
+    async fn stored(&self, tenant: TenantId, id: &str, revision: Option<u32>) -> Result<Arc<StoredWorkflow>, Error> {
+        let not_found = || Error::NotFound { what: "workflow", id: id.to_owned() };
+        if !is_valid_name(id) {
+            return Err(not_found());
+        }
+        if let Some(cached) = self.workflows.get(tenant, (id.to_owned(), revision)) {
+            return Ok(cached);
+        }
+        let (kind, key) = match revision {
+            None => (DocumentKind::Workflow, id.to_owned()),
+            Some(revision) => (DocumentKind::WorkflowRevision, numbered(id, revision)),
+        };
+        let bytes = self.store.document(tenant, kind, &key).await?.ok_or_else(not_found)?;
+        let stored = StoredWorkflow::read(id, read(&bytes)?)?;
+        self.workflows.put(tenant, (id.to_owned(), revision), Arc::clone(&stored));
+        Ok(stored)
+    }
+
+    /// All workflows, in the order of their ids.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn workflows(&self, tenant: TenantId) -> Result<Vec<Arc<StoredWorkflow>>, Error> {
+        let mut all = Vec::new();
+        for (id, _) in self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await? {
+            all.push(self.workflow(tenant, &id).await?);
+        }
+        Ok(all)
+    }
+}
+
+fn given_id(body: &Map<String, Value>) -> Result<Option<String>, Error> {
+    match body.get("id") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) if is_valid_name(id) => Ok(Some(id.clone())),
+        Some(_) => Err(Error::WrongShape {
+            field: "id",
+            message: "a workflow id has letters, digits, `-`, `_` and `.`, and starts with a letter or digit; leave it out to get one".to_owned(),
+        }),
+    }
+}
+
+/// The definition with its id, and the names that follow from ids (semantics C19).
+fn named(id: &str, body: &Map<String, Value>) -> Value {
+    let mut definition = Map::new();
+    definition.insert("id".to_owned(), json!(id));
+    definition.insert("name".to_owned(), json!(definition::title(id)));
+    definition.extend(
+        body.iter()
+            .filter(|(key, value)| *key != "id" && !(*key == "name" && value.is_null()))
+            .map(|(k, v)| (k.clone(), v.clone())),
+    );
+    for step in definition.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(step) = step.as_object_mut() else { continue };
+        if step.get("name").is_none_or(Value::is_null) {
+            let name = definition::title(step.get("id").and_then(Value::as_str).unwrap_or_default());
+            step.insert("name".to_owned(), json!(name));
+        }
+    }
+    Value::Object(definition)
+}
+
+/// Webhook triggers are not active yet and there is nothing to seal a secret with: it is not kept, rather than kept in the open.
+fn drop_secrets(body: &mut Map<String, Value>, warnings: &mut Vec<Warning>) {
+    let triggers = body.get_mut("triggers").and_then(Value::as_array_mut).into_iter().flatten();
+    for (at, trigger) in triggers.enumerate() {
+        let Some(secret) = trigger.get_mut("config").and_then(|config| config.get_mut("secret")) else { continue };
+        *secret = json!("***");
+        warnings.push(Warning {
+            pointer: format!("/triggers/{at}/config/secret"),
+            code: "inactive_trigger".to_owned(),
+            message: "the secret was not kept, because webhook triggers are not active in this version".to_owned(),
+        });
+    }
+}
+
+/// `Process Order!` as `process-order`.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= 100 {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "workflow".to_owned() } else { slug.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_ids() {
+        for (name, id) in [
+            ("Process Order", "process-order"),
+            ("Order Fulfillment Workflow", "order-fulfillment-workflow"),
+            ("  --Ünïcode & more-- ", "n-code-more"),
+            ("日本", "workflow"),
+            ("", "workflow"),
+        ] {
+            assert_eq!(slug(name), id);
+            assert!(is_valid_name(&slug(name)));
+        }
+        assert!(is_valid_name(&slug(&"x ".repeat(500))));
+    }
+}

@@ -1,0 +1,209 @@
+//! Every error as JSON: RFC 9457, and beside it what the seed's client reads (http-api.md section 1).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use stepwell_core::failure::{Failure, Source};
+use stepwell_engine::Error;
+
+/// An error on its way out.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: String,
+    message: String,
+    fields: Vec<FieldError>,
+    retry_after_s: Option<u32>,
+    /// What a guest's fault adds.
+    failure: Option<Box<Failure>>,
+}
+
+/// One field at fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldError {
+    /// Its name, for a client that shows it: `steps[0].id`.
+    pub field: String,
+    /// JSON pointer.
+    pub pointer: String,
+    /// Stable code.
+    pub code: String,
+    /// What to change.
+    pub message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    message: &'a str,
+    status_code: u16,
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a stepwell_core::payload::Payload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+    request_id: &'a str,
+}
+
+/// Where the request went, for `instance` and `requestId`; put into the response by the guard.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The path.
+    pub path: String,
+    /// The request's id.
+    pub request_id: String,
+}
+
+impl ApiError {
+    /// An error with this status and code.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let (code, message) = (code.to_owned(), message.into());
+        Self { status, code, message, fields: Vec::new(), retry_after_s: None, failure: None }
+    }
+
+    /// 400: the body or a field has the wrong shape.
+    pub fn wrong_shape(field: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let pointer = if field == "body" { String::new() } else { format!("/{field}") };
+        let at = FieldError { field: field.to_owned(), pointer, code: "wrong_shape".to_owned(), message: message.clone() };
+        Self { fields: vec![at], ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
+    }
+
+    /// The same with another code.
+    pub fn with_code(mut self, code: &str) -> Self {
+        code.clone_into(&mut self.code);
+        self
+    }
+
+    /// 422: a function's bad outcome.
+    pub fn guest(failure: Failure) -> Self {
+        let status = match failure.source {
+            Source::Guest => StatusCode::UNPROCESSABLE_ENTITY,
+            Source::Host => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let error = Self::new(status, &failure.code, failure.message.clone());
+        Self { failure: Some(Box::new(failure)), ..error }
+    }
+
+    /// The body for this place.
+    pub fn into_problem(self, place: &Place) -> Response {
+        let status = self.status.as_u16();
+        let failure = self.failure.as_deref();
+        let problem = Problem {
+            kind: format!("urn:stepwell:error:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: &self.message,
+            instance: &place.path,
+            code: &self.code,
+            message: &self.message,
+            status_code: status,
+            errors: &self.fields,
+            retryable: failure.map(|failure| failure.retryable),
+            details: failure.and_then(|failure| failure.details.as_ref()),
+            source: failure.map(|failure| failure.source),
+            request_id: &place.request_id,
+        };
+        let body = serde_json::to_string(&problem)
+            .unwrap_or_else(|_| r#"{"message":"the error cannot be written","code":"internal"}"#.to_owned());
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// The guard, which knows the place, turns this into a body.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Pending(std::sync::Arc::new(std::sync::Mutex::new(Some(self)))));
+        response
+    }
+}
+
+/// An error that waits for its place.
+#[derive(Clone)]
+pub struct Pending(pub std::sync::Arc<std::sync::Mutex<Option<ApiError>>>);
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::NotFound { what, .. } => Self::new(StatusCode::NOT_FOUND, &format!("{what}_not_found"), message),
+            Error::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, message),
+            Error::WrongShape { field, .. } => Self::wrong_shape(field, message),
+            Error::InvalidDefinition(faults) => {
+                let fields = faults.into_iter().map(|fault| FieldError {
+                    field: field_name(&fault.pointer),
+                    pointer: fault.pointer,
+                    code: fault.code.to_owned(),
+                    message: fault.message,
+                });
+                let fields = fields.collect();
+                Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_definition", message) }
+            }
+            Error::MissingFunctions(missing) => {
+                let fields = missing.into_iter().map(|id| FieldError {
+                    field: "function".to_owned(),
+                    pointer: String::new(),
+                    code: "missing_functions".to_owned(),
+                    message: id,
+                });
+                let fields = fields.collect();
+                Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "missing_functions", message) }
+            }
+            Error::Refused { code, .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message),
+            Error::TooLarge { limit, .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, limit, message),
+            Error::LimitReached { limit, .. } => {
+                Self { retry_after_s: Some(60), ..Self::new(StatusCode::TOO_MANY_REQUESTS, limit, message) }
+            }
+            Error::Unavailable(_) => {
+                Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message) }
+            }
+            Error::Broken => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message),
+        }
+    }
+}
+
+/// `/steps/0/config/else` as `steps[0].config.else`.
+fn field_name(pointer: &str) -> String {
+    let mut name = String::new();
+    for segment in pointer.split('/').skip(1) {
+        if segment.bytes().all(|b| b.is_ascii_digit()) && !segment.is_empty() {
+            name.push_str(&format!("[{segment}]"));
+        } else {
+            if !name.is_empty() {
+                name.push('.');
+            }
+            name.push_str(&segment.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_become_field_names() {
+        for (pointer, name) in [("", ""), ("/steps/0/id", "steps[0].id"), ("/a~1b/12", "a/b[12]")] {
+            assert_eq!(field_name(pointer), name);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Bodies and parameters, with limits and with errors of ours.
+
+use crate::error::ApiError;
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use stepwell_core::payload::{InvalidPayload, Payload};
+use stepwell_core::time::parse_duration;
+
+/// A body must have arrived after this time, so that slow senders do not collect.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest `?wait=`: proxies commonly cut a silent connection after a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The bytes of a body, at most so many (`limit` names it in the answer).
+pub async fn bytes(body: Body, (most, limit): (usize, &str)) -> Result<Bytes, ApiError> {
+    let read = axum::body::to_bytes(body, most);
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time")),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => {
+            let message = format!("the body is larger than {most} bytes (limit `{limit}`)");
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, limit, message))
+        }
+        Ok(Err(_)) => Err(ApiError::wrong_shape("body", "the body ended before it was complete")),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    use std::error::Error as _;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// A JSON body: checked for size, type, syntax and depth; still text.
+pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiError> {
+    let (parts, body) = request.into_parts();
+    check_json_type(&parts.headers)?;
+    let bytes = bytes(body, size).await?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::wrong_shape("body", "the body is not UTF-8"))?;
+    if text.trim().is_empty() {
+        return Err(ApiError::wrong_shape("body", "the body is empty; send JSON"));
+    }
+    Payload::parse(text).map_err(|error| {
+        let code = match error {
+            InvalidPayload::Syntax(_) => "invalid_json",
+            InvalidPayload::TooDeep => "json_depth",
+            InvalidPayload::LoneSurrogate(_) | InvalidPayload::NumberRange(_) => "invalid_json_value",
+        };
+        ApiError::wrong_shape("body", format!("the body is {error}")).with_code(code)
+    })
+}
+
+/// A JSON body of a known form.
+pub async fn typed<T: DeserializeOwned>(request: Request, size: (usize, &str)) -> Result<T, ApiError> {
+    let payload = json(request, size).await?;
+    let mut deserializer = serde_json::Deserializer::from_str(payload.as_str());
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        let inner = error.into_inner().to_string();
+        let what = inner.split(" at line ").next().unwrap_or_default();
+        ApiError::wrong_shape(&field, format!("{field}: {what}"))
+    })
+}
+
+fn check_json_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || kind.ends_with("+json") {
+        return Ok(());
+    }
+    let message = "send JSON with `Content-Type: application/json`";
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+}
+
+/// One segment of the path.
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(id)| Self(id)).map_err(|_| ApiError::wrong_shape("id", "the id in the path is not valid UTF-8"))
+    }
+}
+
+/// The query's parameters.
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|error| ApiError::wrong_shape("query", error.body_text()))
+    }
+}
+
+/// `?wait=30s`, or milliseconds.
+pub fn wait(text: Option<&str>) -> Result<Option<Duration>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let ms = text.parse().ok().or_else(|| parse_duration(text));
+    let ms = ms.ok_or_else(|| ApiError::wrong_shape("wait", "`wait` is a time such as 30s, or milliseconds"))?;
+    Ok(Some(Duration::from_millis(ms).min(LONGEST_WAIT)))
+}
+
+/// Takes the whole request, for handlers that read the body themselves.
+pub struct Whole(pub Request);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        Ok(Self(request))
+    }
+}

@@ -1,0 +1,94 @@
+//! Starting executions and watching them.
+
+use super::{App, json, json_text};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{self, Id, Parameters, Whole};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use stepwell_core::execution::Trigger;
+use stepwell_core::payload::Payload;
+use stepwell_engine::{HISTORY_PAGE, StartRequest};
+
+/// What a trigger's body may have beside its input, bytes.
+const ENVELOPE_BYTES: usize = 4 << 10;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TriggerBody {
+    workflow_id: String,
+    /// Missing and null are different inputs (semantics D8).
+    #[serde(default, deserialize_with = "present")]
+    input: Option<Payload>,
+    #[serde(default)]
+    idempotency_key: Option<String>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
+}
+
+#[derive(Deserialize)]
+pub struct WaitParameters {
+    wait: Option<String>,
+}
+
+/// `POST /workflows/trigger`: 200 `{executionId}`, or with `?wait=` the whole execution.
+pub async fn trigger(
+    State(app): State<App>,
+    caller: Caller,
+    Parameters(query): Parameters<WaitParameters>,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    let wait = extract::wait(query.wait.as_deref())?;
+    let in_header = request.headers().get("idempotency-key").map(|key| key.to_str().map(str::to_owned));
+    let in_header = in_header.transpose().map_err(|_| ApiError::wrong_shape("idempotencyKey", "the key is not ASCII"))?;
+    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
+    let body: TriggerBody = extract::typed(request, size).await?;
+    let start = StartRequest {
+        workflow: body.workflow_id,
+        input: body.input,
+        trigger: Trigger { kind: "api".to_owned(), by: Some(caller.subject) },
+        idempotency_key: in_header.or(body.idempotency_key),
+    };
+    let id = app.engine().start_execution(caller.tenant, start).await?.to_string();
+    match wait {
+        None => json(StatusCode::OK, &json!({"executionId": id})),
+        Some(wait) => Ok(json_text(StatusCode::OK, app.engine().status(caller.tenant, &id, Some(wait)).await?)),
+    }
+}
+
+/// `GET /workflows/executions/{id}`
+pub async fn status(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<WaitParameters>,
+) -> Result<Response, ApiError> {
+    let wait = extract::wait(query.wait.as_deref())?;
+    Ok(json_text(StatusCode::OK, app.engine().status(caller.tenant, &id, wait).await?))
+}
+
+#[derive(Deserialize)]
+pub struct HistoryParameters {
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /workflows/executions/{id}/history`: `{items, nextCursor}`, the lines of the journal.
+pub async fn history(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<HistoryParameters>,
+) -> Result<Response, ApiError> {
+    let cursor = query.cursor.as_deref().unwrap_or("0").parse();
+    let from: u32 = cursor.map_err(|_| ApiError::wrong_shape("cursor", "send a `nextCursor` of an earlier answer"))?;
+    let part = app.engine().history(caller.tenant, &id, (from, query.limit.unwrap_or(HISTORY_PAGE))).await?;
+    let next = part.next.map(|seq| seq.to_string());
+    json(StatusCode::OK, &json!({"items": part.items, "nextCursor": next}))
+}

@@ -1,0 +1,108 @@
+//! `/functions`: uploads, lists, and direct calls.
+
+use super::{App, json, json_text};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{self, Id, Parameters, Whole};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stepwell_core::payload::Payload;
+use stepwell_engine::{Deployed, Error, Upload};
+
+/// What a body may have beside an artifact or an input, bytes.
+const ENVELOPE_BYTES: usize = 4 << 10;
+
+/// `GET /functions`: a bare array.
+pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
+    json(StatusCode::OK, &app.engine().registry().functions(caller.tenant).await?)
+}
+
+/// `GET /functions/{id}`
+pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    let function = app.engine().registry().function(caller.tenant, &id).await?;
+    let function = function.ok_or(Error::NotFound { what: "function", id })?;
+    json(StatusCode::OK, function.as_ref())
+}
+
+#[derive(Deserialize)]
+pub struct UploadParameters {
+    function: Option<String>,
+}
+
+/// `PUT /functions/{id}` with the bytes of an artifact.
+pub async fn upload(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<UploadParameters>,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !matches!(kind.split(';').next().unwrap_or_default().trim(), "application/wasm" | "application/octet-stream" | "") {
+        let message = "send the bytes of a WebAssembly component or core module with `Content-Type: application/wasm`; \
+                       JavaScript sources and OCI references are not supported by this version";
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    }
+    let size = (app.engine().limits().component_bytes, "component_bytes");
+    let bytes = extract::bytes(request.into_body(), size).await?;
+    let upload = Upload { id, function: query.function, bytes };
+    let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
+    answer(StatusCode::OK, &deployed)
+}
+
+#[derive(Deserialize)]
+struct CreateBody {
+    id: String,
+    wasm: Option<String>,
+    function: Option<String>,
+}
+
+/// `POST /functions` `{id, wasm}`: 201. `wasm` is base64.
+pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
+    let most = app.engine().limits().component_bytes / 3 * 4 + ENVELOPE_BYTES;
+    let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
+    let Some(wasm) = body.wasm else {
+        let message = "send `wasm`, the artifact's bytes in base64; `source` and `oci` are not supported by this version";
+        return Err(ApiError::wrong_shape("wasm", message));
+    };
+    let bytes = base64::engine::general_purpose::STANDARD.decode(wasm.as_bytes());
+    let bytes = bytes.map_err(|error| ApiError::wrong_shape("wasm", format!("`wasm` is not base64: {error}")))?;
+    let upload = Upload { id: body.id, function: body.function, bytes: Bytes::from(bytes) };
+    let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
+    answer(StatusCode::CREATED, &deployed)
+}
+
+/// One function as itself, several as `{functions}`; the compile time beside.
+fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError> {
+    let mut answer = match deployed.functions.as_slice() {
+        [only] => serde_json::to_value(only).unwrap_or_default(),
+        several => json!({ "functions": several }),
+    };
+    answer["compileMs"] = Value::from(deployed.compile_ms);
+    json(status, &answer)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExecuteBody {
+    function_id: String,
+    #[serde(default)]
+    input: Option<Payload>,
+}
+
+/// `POST /functions/execute`: the raw output, or 422 with the failure.
+pub async fn execute(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
+    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
+    let body: ExecuteBody = extract::typed(request, size).await?;
+    let input = body.input.unwrap_or_else(Payload::null);
+    match app.engine().execute(caller.tenant, &body.function_id, input).await? {
+        Ok(output) => Ok(json_text(StatusCode::OK, output.as_str().to_owned())),
+        Err(failure) => Err(ApiError::guest(failure)),
+    }
+}

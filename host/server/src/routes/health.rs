@@ -1,0 +1,19 @@
+//! For load balancers and supervisors; no key needed, nothing told.
+
+use super::{App, json};
+use crate::error::ApiError;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+/// `GET /healthz`: the process answers.
+pub async fn alive() -> Result<Response, ApiError> {
+    json(StatusCode::OK, &json!({"status": "ok"}))
+}
+
+/// `GET /readyz`: new work can be taken.
+pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
+    app.engine().health().await?;
+    json(StatusCode::OK, &json!({"status": "ready"}))
+}

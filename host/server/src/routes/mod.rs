@@ -1,0 +1,86 @@
+//! The routes of http-api.md, as far as this version has them.
+
+mod executions;
+mod functions;
+mod health;
+mod workflows;
+
+use crate::auth::Keys;
+use crate::error::ApiError;
+use crate::guard;
+use crate::system;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use stepwell_engine::Engine;
+
+/// What every handler gets. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    engine: Engine,
+    keys: Arc<Keys>,
+}
+
+impl App {
+    /// The engine behind these keys.
+    pub fn new(engine: Engine, keys: Keys) -> Self {
+        Self { engine, keys: Arc::new(keys) }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// For request ids.
+    pub fn random_text<const BYTES: usize>(&self) -> String {
+        system::random_text::<BYTES>()
+    }
+}
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/workflows", get(workflows::list).post(workflows::create))
+        .route("/workflows/trigger", post(executions::trigger))
+        .route("/workflows/{id}", get(workflows::read))
+        .route("/workflows/executions/{id}", get(executions::status))
+        .route("/workflows/executions/{id}/history", get(executions::history))
+        .route("/functions", get(functions::list).post(functions::create))
+        .route("/functions/execute", post(functions::execute))
+        .route("/functions/{id}", get(functions::read).put(functions::upload))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+}
+
+async fn unknown_route() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "route_not_found", "there is no such route")
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")
+}
+
+/// JSON text as an answer.
+fn json_text(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// A value as an answer.
+fn json(status: StatusCode, value: &impl serde::Serialize) -> Result<Response, ApiError> {
+    let text = serde_json::to_string(value);
+    let text = text.map_err(|e| ApiError::from(stepwell_engine::Error::broken("an answer cannot be written", &e)))?;
+    Ok(json_text(status, text))
+}
