@@ -8,8 +8,11 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// Components that need all of WASI preview 1 under them when the C library is an old one.
-const FULL_WASI: &[&str] = &["reads_a_file", "wasi_command"];
+/// The guest that needs a file system.
+const FILE_SYSTEM: &str = "reads_a_file";
+
+/// The guest that is a program.
+const PROGRAM: &str = "wasi_command";
 
 /// Settings of the caller that would change what is built, or where.
 const FOREIGN_SETTINGS: &[&str] = &[
@@ -72,14 +75,24 @@ fn cargo_of_packages(paths: &Paths, linkers: &Path, target: &str, packages: &[&s
         &format!("target.wasm32-wasip2.rustflags=[\"-Lnative={WASI_LIBC}\", \"-Clink-self-contained=no\"]"),
     ]);
     if target == "wasm32-wasip2" {
-        // Debian's C library speaks preview 1, so an adapter is linked in. The default one imports a file system, which no
-        // function has; this one does not.
-        for package in packages.iter().filter(|package| !FULL_WASI.contains(package)) {
-            let flags = "[\"-Clink-arg=--wasi-adapter=proxy\"]";
-            command.args(["--config", &format!("profile.release.package.{package}.rustflags={flags}")]);
+        for package in packages {
+            if let Some(argument) = link_argument(package) {
+                let setting = format!("profile.release.package.{package}.rustflags=[\"-Clink-arg={argument}\"]");
+                command.args(["--config", &setting]);
+            }
         }
     }
     command
+}
+
+/// Debian's C library speaks preview 1, so an adapter is linked in. The usual one imports a file system, which no function
+/// has; `proxy` does not.
+fn link_argument(package: &str) -> Option<String> {
+    match package {
+        FILE_SYSTEM => None,
+        PROGRAM => Some(format!("{WASI_LIBC}/crt1-command.o")),
+        _ => Some("--wasi-adapter=proxy".to_owned()),
+    }
 }
 
 fn path_with(first: &Path) -> OsString {

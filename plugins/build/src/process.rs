@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How much of a failed program's output is repeated.
 const SHOWN_LINES: usize = 15;
 
+/// How much of its command line.
+const SHOWN_ARGUMENTS: usize = 9;
+
 /// Runs a program with its output on ours.
 pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     let text = text(command);
@@ -59,9 +62,15 @@ fn read_until(child: &mut Child, limit: Duration) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The beginning of the command line: enough to know it by.
 fn text(command: &Command) -> String {
     let parts = std::iter::once(command.get_program()).chain(command.get_args());
-    parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    let mut parts: Vec<_> = parts.map(|part| part.to_string_lossy()).collect();
+    if parts.len() > SHOWN_ARGUMENTS {
+        parts.truncate(SHOWN_ARGUMENTS);
+        parts.push("...".into());
+    }
+    parts.join(" ")
 }
 
 fn end(output: &str) -> String {
