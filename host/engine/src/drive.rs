@@ -73,7 +73,10 @@ impl Engine {
                     clock.sleep_until(clock.now().plus(COMMIT_PAUSE_MS)).await;
                 }
                 Err(
-                    error @ (CommitError::Conflict { .. } | CommitError::Unexpected { .. } | CommitError::Fenced(_)),
+                    error @ (CommitError::Conflict { .. }
+                    | CommitError::Unexpected { .. }
+                    | CommitError::Fenced(_)
+                    | CommitError::Invalid(_)),
                 ) => {
                     // Somebody else writes this execution: it is theirs.
                     tracing::error!(execution = %live.key.id, %error, "the execution is let go");

@@ -25,6 +25,9 @@ pub mod contract;
 pub mod fakes;
 pub mod ports;
 
+#[cfg(test)]
+mod tests;
+
 pub use admission::StartRequest;
 pub use engine::{Engine, Ports};
 pub use error::Error;

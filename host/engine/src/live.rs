@@ -121,18 +121,6 @@ impl LiveTable {
         }
     }
 
-    /// How many are under way.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Whether none is under way.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ExecutionKey, Arc<Live>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }

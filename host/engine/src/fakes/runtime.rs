@@ -1,0 +1,55 @@
+//! A runtime whose functions are closures, and that writes down who called it.
+
+use crate::ports::{Fault, FunctionMeta, Invocation, Kind, Outcome, Prepared, Runtime, RuntimeError, Usage};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use stepwell_core::ids::{Digest, TenantId};
+use stepwell_core::payload::Payload;
+
+/// What a call comes to.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Payload, Fault>> + Send>>;
+
+/// A runtime for tests.
+pub struct FakeRuntime {
+    behaviour: Box<dyn Fn(Invocation) -> Answer + Send + Sync>,
+    calls: Arc<Mutex<Vec<Invocation>>>,
+}
+
+impl FakeRuntime {
+    /// Functions that answer at once.
+    pub fn new(behaviour: impl Fn(&Invocation) -> Result<Payload, Fault> + Send + Sync + 'static) -> Self {
+        Self::slow(move |invocation| {
+            let answer = behaviour(&invocation);
+            Box::pin(async move { answer })
+        })
+    }
+
+    /// Functions that take their time.
+    pub fn slow(behaviour: impl Fn(Invocation) -> Answer + Send + Sync + 'static) -> Self {
+        Self { behaviour: Box::new(behaviour), calls: Arc::default() }
+    }
+
+    /// All calls so far; the list outlives the runtime.
+    #[must_use]
+    pub fn calls(&self) -> Arc<Mutex<Vec<Invocation>>> {
+        Arc::clone(&self.calls)
+    }
+}
+
+#[async_trait::async_trait]
+impl Runtime for FakeRuntime {
+    async fn prepare(&self, _tenant: TenantId, artifact: Bytes) -> Result<Prepared, RuntimeError> {
+        let meta = FunctionMeta { name: None, description: None, input_schema: None, output_schema: None };
+        let digest = Digest(Sha256::digest(&artifact).into());
+        Ok(Prepared { digest, kind: Kind::Component, functions: vec![meta], imports: Vec::new(), compile_ms: 0 })
+    }
+
+    async fn invoke(&self, invocation: Invocation) -> Outcome {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(invocation.clone());
+        let result = (self.behaviour)(invocation).await;
+        Outcome { result, usage: Usage::default(), log: Vec::new() }
+    }
+}

@@ -1,0 +1,87 @@
+//! Workflows and functions as tenants see them.
+
+use super::*;
+
+fn with_engine<T, F: Future<Output = T>>(test: impl FnOnce(Engine) -> F) -> T {
+    Disk::new().life(FakeRuntime::new(own_step), test).expect("lives")
+}
+
+fn one_step(body: Value) -> Value {
+    let mut body = body;
+    body["steps"] = json!([{"id": "do-it", "type": "function", "function": "a", "note": {"kept": [1.50]}}]);
+    body
+}
+
+#[test]
+fn ids_are_given_or_made_from_names() {
+    with_engine(|engine| async move {
+        let create = |body| engine.registry().create_workflow(TENANT, one_step(body));
+        let ids = [
+            json!({"name": "Process Order"}),
+            json!({"name": "Process Order"}),
+            json!({"id": "mine"}),
+            json!({"name": "Trigger"}),
+        ];
+        for (body, id) in ids.into_iter().zip(["process-order", "process-order-2", "mine", "trigger-2"]) {
+            assert_eq!(create(body).await.expect("creates").answer()["id"], id);
+        }
+        for (id, code) in [("mine", "id_taken"), ("trigger", "id_taken")] {
+            assert!(matches!(create(json!({ "id": id })).await, Err(Error::Conflict { code: c, .. }) if c == code));
+        }
+        assert!(matches!(create(json!({"id": "../etc"})).await, Err(Error::WrongShape { field: "id", .. })));
+        assert_eq!(engine.registry().workflows(TENANT).await.expect("lists").len(), 4);
+        assert!(engine.registry().workflows(TenantId(2)).await.expect("lists").is_empty());
+    });
+}
+
+#[test]
+fn definitions_come_back_as_they_were_given() {
+    with_engine(|engine| async move {
+        let body = one_step(json!({"name": "N", "unknown": {"field": "kept"}, "metadata": {"b": 1, "a": 2}}));
+        let answer = engine.registry().create_workflow(TENANT, body).await.expect("creates").answer();
+        assert_eq!(
+            (&answer["unknown"]["field"], &answer["steps"][0]["note"]),
+            (&json!("kept"), &json!({"kept": [1.5]}))
+        );
+        assert_eq!((&answer["steps"][0]["name"], &answer["revision"]), (&json!("Do It"), &json!(1)));
+        assert_eq!(serde_json::to_string(&answer["metadata"]).expect("text"), r#"{"b":1,"a":2}"#);
+        let read = engine.registry().workflow(TENANT, "n").await.expect("reads").answer();
+        assert_eq!(read, answer);
+    });
+}
+
+#[test]
+fn a_webhook_secret_is_not_kept_in_the_open() {
+    with_engine(|engine| async move {
+        let mut body = one_step(json!({"id": "w"}));
+        body["triggers"] = json!([{"type": "webhook", "config": {"path": "/webhooks/a", "secret": "whsec_planted"}}]);
+        let answer = engine.registry().create_workflow(TENANT, body).await.expect("creates").answer().to_string();
+        assert!(!answer.contains("planted") && answer.contains("***"), "{answer}");
+        let stored = engine.inner.ports.store.document(TENANT, crate::ports::DocumentKind::Workflow, "w").await;
+        let stored = String::from_utf8(stored.expect("reads").expect("is there").to_vec()).expect("text");
+        assert!(!stored.contains("planted"));
+    });
+}
+
+#[test]
+fn the_same_artifact_again_is_no_new_version() {
+    with_engine(|engine| async move {
+        let deploy = |id: &str, bytes: &'static str| {
+            let upload = Upload { id: id.into(), function: None, bytes: Bytes::from(bytes) };
+            engine.registry().deploy(TENANT, upload)
+        };
+        for (bytes, version) in [("one", 1), ("one", 1), ("two", 2), ("one", 3)] {
+            assert_eq!(deploy("f", bytes).await.expect("deploys").functions[0].version, version);
+        }
+        assert!(matches!(deploy("execute", "one").await, Err(Error::Refused { code: "id_reserved", .. })));
+        assert!(matches!(deploy("a/b", "one").await, Err(Error::Refused { code: "invalid_id", .. })));
+    });
+}
+
+#[test]
+fn what_was_registered_outlives_the_process() {
+    let mut disk = Disk::new();
+    disk.life(FakeRuntime::new(own_step), |engine| async move { deploy(&engine, order()).await.expect("deploys") });
+    let answer = disk.life(FakeRuntime::new(own_step), |engine| async move { run(&engine, "order").await });
+    assert_eq!(answer.expect("lives")["status"], "completed");
+}
