@@ -6,7 +6,7 @@
 //!
 //! Where it differs from JavaScript, on purpose (rows D5-D7 and D14 of the semantics page):
 //! - a property is an own property; methods and functions are a closed list and exist only where they are called;
-//! - an unknown name is an error that lists the names in scope, and `typeof` never fails, whatever its operand does;
+//! - an unknown name is an error that lists the names in scope, and `typeof` never fails, even if its operand would;
 //! - strings stay valid Unicode: half of a surrogate pair becomes U+FFFD, which has the same length;
 //! - no value is changed in place, and no value refers to itself;
 //! - `__proto__` in an object literal is a key like any other, and an object turns into the text `[object Object]`.

@@ -82,9 +82,9 @@ impl<'e> Evaluator<'e> {
         self.budget.steps(1)?;
         let value = self.eval(operand);
         if op == UnaryOp::Typeof {
-            // Row D14: `typeof` never fails. Running out of budget is no property of the operand.
+            // Row D14: `typeof` never fails where JavaScript would. Our own limits are no property of the operand.
             return match value {
-                Err(error) if error.kind == EvalErrorKind::Budget => Err(error),
+                Err(error) if matches!(error.kind, EvalErrorKind::Budget | EvalErrorKind::NotSupported) => Err(error),
                 value => Ok(Value::from(operators::type_name(&value.unwrap_or_default()))),
             };
         }
