@@ -60,12 +60,12 @@ impl Expression {
     /// Parses the expression between `{{`, which ends before `start`, and `}}`; also says where `}}` begins.
     pub(crate) fn parse_in_braces(text: &str, start: usize) -> Result<(Self, usize), ParseError> {
         let window = text.floor_char_boundary(start.saturating_add(SOURCE_BYTES + 2));
-        let parsed = syntax::parse(&text[..window], start, true).map_err(|error| match window < text.len() {
-            true if (error.line, error.column) == syntax::position(text, window) => {
-                let (line, column) = syntax::position(text, start);
-                ParseError { message: too_long(), line, column }
+        let parsed = syntax::parse(&text[..window], start, true).map_err(|error| {
+            if window == text.len() || text[start..window].contains("}}") {
+                return error;
             }
-            _ => error,
+            let (line, column) = syntax::position(text, start);
+            ParseError { message: too_long(), line, column }
         })?;
         let end = parsed.end;
         Ok((Self::new(text, start, parsed), end))

@@ -5,14 +5,57 @@ use super::random::Random;
 /// Stands before and after the operand of `typeof`, which the two sides write differently (row D14).
 pub const TYPEOF: (char, char) = ('\u{1}', '\u{2}');
 
-const PROPERTIES: [&str; 12] =
-    ["a", "b", "id", "ok", "name", "tags", "length", "constructor", "__proto__", "hasOwnProperty", "valueOf", "missing"];
+const PROPERTIES: [&str; 12] = [
+    "a",
+    "b",
+    "id",
+    "ok",
+    "name",
+    "tags",
+    "length",
+    "constructor",
+    "__proto__",
+    "hasOwnProperty",
+    "valueOf",
+    "missing",
+];
 const NUMBERS: [&str; 17] = [
-    "0", "1", "2", "3", "5", "-1", "0.5", "2.5", "100", "1e21", "0x10", "NaN", "Infinity", "-Infinity", "1_000", "-0", "1e-7",
+    "0",
+    "1",
+    "2",
+    "3",
+    "5",
+    "-1",
+    "0.5",
+    "2.5",
+    "100",
+    "1e21",
+    "0x10",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1_000",
+    "-0",
+    "1e-7",
 ];
 const TEXTS: [&str; 17] = [
-    "''", "'a'", "\"b\"", "'l'", "'ab'", "','", "' '", "'0'", "'12'", "' 7 '", "'$&-$$'", "'\\u00e9'", "'id'", "'\\x41\\n'",
-    "'undefined'", "'1'", "'0b11'",
+    "''",
+    "'a'",
+    "\"b\"",
+    "'l'",
+    "'ab'",
+    "','",
+    "' '",
+    "'0'",
+    "'12'",
+    "' 7 '",
+    "'$&-$$'",
+    "'\\u00e9'",
+    "'id'",
+    "'\\x41\\n'",
+    "'undefined'",
+    "'1'",
+    "'0b11'",
 ];
 
 /// Writes one random expression.
@@ -109,7 +152,8 @@ impl<'r> Generator<'r> {
 
     pub fn number(&mut self, depth: usize) -> String {
         if depth == 0 {
-            return if self.random.once_in(3) { self.random.pick(&["n", "m"]) } else { self.random.pick(&NUMBERS) }.into();
+            return if self.random.once_in(3) { self.random.pick(&["n", "m"]) } else { self.random.pick(&NUMBERS) }
+                .into();
         }
         let d = depth - 1;
         match self.random.below(20) {
@@ -118,7 +162,11 @@ impl<'r> Generator<'r> {
                 format!("({} {op} {})", self.number(d), self.number(d))
             }
             4 => format!("({} {} {})", self.any(d), self.random.pick(&["+", "-", "*", "%"]), self.any(d)),
-            5 => format!("({} ** {})", self.random.pick(&["2", "10", "(-3)", "0.5", "n"]), self.random.pick(&["2", "3", "-1", "0", "b"])),
+            5 => format!(
+                "({} ** {})",
+                self.random.pick(&["2", "10", "(-3)", "0.5", "n"]),
+                self.random.pick(&["2", "3", "-1", "0", "b"])
+            ),
             6 => format!("({} {})", self.random.pick(&["-", "+"]), self.any(d)),
             7 => {
                 let name = self.random.pick(&["abs", "ceil", "floor", "round", "trunc", "sign", "sqrt"]);
@@ -168,7 +216,8 @@ impl<'r> Generator<'r> {
             2 => format!("String({})", self.any(d)),
             3 => format!("{}{}{}", TYPEOF.0, self.any(d), TYPEOF.1),
             4 => {
-                let name = self.random.pick(&["toLowerCase", "toUpperCase", "trim", "trimStart", "trimEnd", "toString"]);
+                let name =
+                    self.random.pick(&["toLowerCase", "toUpperCase", "trim", "trimStart", "trimEnd", "toString"]);
                 format!("{}.{name}()", self.text(d))
             }
             5 | 6 => {
@@ -185,11 +234,23 @@ impl<'r> Generator<'r> {
                 let fill = if self.random.once_in(2) { String::new() } else { format!(", {}", self.text(d)) };
                 format!("{}.{name}({}{fill})", self.text(d), self.random.pick(&["0", "3", "8", "n", "m", "'5'", "NaN"]))
             }
-            10 => format!("{}.repeat({})", self.text(d), self.random.pick(&["0", "1", "3", "2.7", "-1", "'2'", "n", "m"])),
+            10 => {
+                format!("{}.repeat({})", self.text(d), self.random.pick(&["0", "1", "3", "2.7", "-1", "'2'", "n", "m"]))
+            }
             11 => format!("{}.concat({}, {})", self.text(d), self.any(d), self.any(d)),
-            12 => format!("{}.join({})", self.list(d), if self.random.once_in(2) { String::new() } else { self.any(d) }),
-            13 => format!("({}).toFixed({})", self.number(d), self.random.pick(&["", "0", "1", "2", "10", "-1", "101", "'2'"])),
-            14 => format!("({}).toString({})", self.number(d), self.random.pick(&["", "10", "2", "16", "36", "1", "undefined"])),
+            12 => {
+                format!("{}.join({})", self.list(d), if self.random.once_in(2) { String::new() } else { self.any(d) })
+            }
+            13 => format!(
+                "({}).toFixed({})",
+                self.number(d),
+                self.random.pick(&["", "0", "1", "2", "10", "-1", "101", "'2'"])
+            ),
+            14 => format!(
+                "({}).toString({})",
+                self.number(d),
+                self.random.pick(&["", "10", "2", "16", "36", "1", "undefined"])
+            ),
             15 | 16 => format!("JSON.stringify({})", self.any(d)),
             17 => format!("{}.toString()", self.list(d)),
             _ => self.value(d),

@@ -15,7 +15,10 @@ use random::Random;
 use serde_json::{Map, json};
 use stepwell_expression::{Budget, EvalErrorKind, Expression, Scope, Value};
 
-const CASES: usize = 20_000;
+/// Cases made; a few end in our own limits and cannot be compared.
+const CASES: usize = 20_600;
+/// Cases that must have been compared.
+const COMPARED: usize = 20_000;
 const DEFAULT_SEED: u64 = 20_260_101;
 
 struct Case {
@@ -104,9 +107,11 @@ fn encode(value: &Value) -> String {
 #[test]
 fn values_and_error_classes_are_those_of_javascript() {
     let mut random = Random::new(seed());
-    let cases: Vec<Case> = std::iter::repeat_with(|| case(&mut random)).filter(|case| case.ours.len() <= 4096).take(CASES).collect();
+    let cases: Vec<Case> =
+        std::iter::repeat_with(|| case(&mut random)).filter(|case| case.ours.len() <= 4096).take(CASES).collect();
     let answers = ask_node(cases.iter().map(|case| {
-        let scope: Map<_, _> = case.scope.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();
+        let scope: Map<_, _> =
+            case.scope.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect();
         json!({"source": case.theirs, "scope": scope})
     }));
     assert_eq!(answers.len(), CASES);
@@ -124,7 +129,7 @@ fn values_and_error_classes_are_those_of_javascript() {
     let shown = different.iter().take(10).cloned().collect::<Vec<_>>().join("\n");
     assert!(different.is_empty(), "{} of {compared} differ:\n{shown}", different.len());
     // The cases must say something: nearly all are compared, and most of them have values.
-    assert!(compared > CASES * 95 / 100, "only {compared} compared");
+    assert!(compared >= COMPARED, "only {compared} compared");
     assert!(failed < compared / 2, "{failed} of {compared} are errors");
     eprintln!("{compared} compared, {failed} of them errors on both sides");
 }
