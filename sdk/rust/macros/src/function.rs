@@ -107,3 +107,93 @@ fn registration(function: &ItemFn, signature: &Signature, metadata: &Metadata) -
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+    use quote::quote;
+
+    fn refusal(options: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> String {
+        expand(options, item).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_a_function_is_refused_with_a_reason() {
+        let plain = quote!(
+            fn charge() -> Result<(), Error> {
+                Ok(())
+            }
+        );
+        assert!(refusal(quote!(nme = "x"), plain.clone()).starts_with("unknown option"));
+        for name in ["", "Charge", "1st", "-a", "a.b", "a b", &"a".repeat(65)] {
+            assert!(refusal(quote!(name = #name), plain.clone()).starts_with("a function's name is"), "{name}");
+        }
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    fn Charge() -> Result<(), Error> {}
+                )
+            )
+            .starts_with("a function's name is")
+        );
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    async fn f() -> Result<(), Error> {}
+                )
+            )
+            .contains("is synchronous")
+        );
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    fn f<T>(input: T) -> Result<T, Error> {}
+                )
+            )
+            .contains("no generic parameters")
+        );
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    fn f(input: u8) {}
+                )
+            )
+            .contains("returns a Result")
+        );
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    fn f(&self) -> Result<(), Error> {}
+                )
+            )
+            .contains("takes `ctx: &Ctx`")
+        );
+        assert!(
+            refusal(
+                quote!(),
+                quote!(
+                    fn f(a: u8, b: u8) -> Result<(), Error> {}
+                )
+            )
+            .contains("takes `ctx: &Ctx`")
+        );
+    }
+
+    #[test]
+    fn the_line_of_metadata_is_json_with_the_name_first() {
+        let item = quote!(
+            /// Charges a "card".
+            ///
+            /// Twice.
+            fn charge_payment(input: u8) -> Result<(), Error> {}
+        );
+        let expanded = expand(quote!(), item).unwrap().to_string();
+        let line = br#"{\"name\":\"charge-payment\",\"description\":\"Charges a \\\"card\\\".\\n\\nTwice.\"}\n"#;
+        assert!(expanded.contains(std::str::from_utf8(line).unwrap()), "{expanded}");
+    }
+}
