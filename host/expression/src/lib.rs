@@ -9,6 +9,7 @@
 //! - an unknown name is an error that lists the names in scope, and `typeof` never fails, even if its operand would;
 //! - strings stay valid Unicode: half of a surrogate pair becomes U+FFFD, which has the same length;
 //! - no value is changed in place, and no value refers to itself;
+//! - a power that is not exact may differ in its last digit, which JavaScript leaves open; `10 ** -4` is `0.0001`;
 //! - `__proto__` in an object literal is a key like any other, and an object turns into the text `[object Object]`.
 
 mod budget;

@@ -8,6 +8,9 @@ use crate::error::EvalError;
 use crate::syntax::BinaryOp;
 use crate::value::{Value, array_index};
 
+/// Integers up to here are exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Applies an operator that always needs both operands.
 pub(super) fn apply(op: BinaryOp, left: &Value, right: &Value, budget: &mut Budget) -> Answer {
     Ok(Value::Bool(match op {
@@ -36,9 +39,20 @@ fn arithmetic(op: BinaryOp, left: &Value, right: &Value, budget: &mut Budget) ->
     }))
 }
 
-/// `**`: unlike in C, no power of 1 or -1 to an infinity or NaN.
+/// `**`: unlike in C, 1 or -1 to an infinity, and 1 to NaN, are NaN. Computed in Rust, because the last digit of the
+/// system's `pow` varies between machines.
 fn power(base: f64, exponent: f64) -> f64 {
-    if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) { f64::NAN } else { base.powf(exponent) }
+    if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) {
+        return f64::NAN;
+    }
+    if exponent < 0.0 && exponent.fract() == 0.0 {
+        // `10 ** -5` is `0.00001`: where the positive power is exact, its inverse is rounded once.
+        let inverse = libm::pow(base, -exponent);
+        if inverse.abs() <= MAX_EXACT && inverse.fract() == 0.0 && inverse != 0.0 {
+            return 1.0 / inverse;
+        }
+    }
+    libm::pow(base, exponent)
 }
 
 fn add(left: &Value, right: &Value, budget: &mut Budget) -> Answer {

@@ -149,7 +149,7 @@ impl<'s> Parser<'s> {
         let key = match self.token.kind.clone() {
             Kind::Name(name) => {
                 let next = self.lexer.clone().next()?.kind;
-                if matches!(next, Kind::Sign("," | "}")) {
+                if matches!(next, Kind::Sign("," | "}")) && !matches!(name, "true" | "false" | "null") {
                     return Ok(ObjectMember::Named(shared(name), self.nested(|parser| parser.name(name))?));
                 }
                 shared(name)

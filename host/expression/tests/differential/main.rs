@@ -7,7 +7,7 @@ mod generator;
 mod random;
 mod scope;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::process::{Command, Stdio};
 
 use generator::{Generator, TYPEOF};
@@ -64,11 +64,11 @@ fn ask_node(cases: impl Iterator<Item = serde_json::Value>) -> Vec<String> {
         .stdout(Stdio::piped())
         .spawn()
         .expect("this test compares with Node: install Node 20 or later, so that `node` is on the PATH");
-    let mut stdin = node.stdin.take().expect("piped");
+    let mut stdin = BufWriter::new(node.stdin.take().expect("piped"));
     for case in cases {
         writeln!(stdin, "{case}").expect("Node reads its input to the end");
     }
-    drop(stdin);
+    drop(stdin.into_inner().expect("Node reads its input to the end"));
     let output = node.wait_with_output().expect("Node runs");
     assert!(output.status.success(), "Node failed: {}", output.status);
     String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
@@ -132,4 +132,37 @@ fn values_and_error_classes_are_those_of_javascript() {
     assert!(compared >= COMPARED, "only {compared} compared");
     assert!(failed < compared / 2, "{failed} of {compared} are errors");
     eprintln!("{compared} compared, {failed} of them errors on both sides");
+}
+
+/// Words and signs that a changed source may get, so that it is often almost right.
+const PIECES: [&str; 26] = [
+    "?.", "??", "||", "**", "-", "(", ")", "[", "]", "{", "}", "=>", "...", ",", ".", "1", "x", "`", "${", "'",
+    "typeof ", " in ", "=", "?", ":", "/",
+];
+
+/// A valid source with one to three pieces put in, taken out, or both.
+fn changed(random: &mut Random) -> String {
+    let depth = 1 + random.below(3);
+    let mut source: Vec<char> =
+        Generator::new(random, false).any(depth).replace([TYPEOF.0, TYPEOF.1], " ").chars().collect();
+    for _ in 0..=random.below(3) {
+        let from = random.below(source.len() + 1);
+        let to = (from + random.below(3)).min(source.len());
+        let piece = if random.once_in(3) { "" } else { random.pick(&PIECES) };
+        source.splice(from..to, piece.chars());
+    }
+    source.into_iter().collect()
+}
+
+#[test]
+fn what_javascript_refuses_is_refused() {
+    let mut random = Random::new(seed());
+    let sources: Vec<String> = std::iter::repeat_with(|| changed(&mut random))
+        // Whole braces are ours (row D14), and a line that begins with `//` ends the oracle's parenthesis.
+        .filter(|source| !source.trim_start().starts_with("{{") && Expression::parse(source).is_ok())
+        .take(COMPARED)
+        .collect();
+    let answers = ask_node(sources.iter().map(|source| json!({"source": source, "scope": {}, "syntaxOnly": true})));
+    let refused: Vec<_> = sources.iter().zip(&answers).filter(|(_, answer)| *answer != "parsed").collect();
+    assert!(refused.is_empty(), "{} accepted here but not by Node, such as {:?}", refused.len(), refused.iter().min());
 }

@@ -44,7 +44,7 @@ function encode(value) {
   return "?" + typeof value;
 }
 
-function answer({ source, scope }) {
+function answer({ source, scope, syntaxOnly }) {
   const names = Object.keys(scope);
   let compiled;
   try {
@@ -52,7 +52,7 @@ function answer({ source, scope }) {
   } catch (error) {
     return "!" + error.name;
   }
-  if (scope.syntaxOnly) return "parsed";
+  if (syntaxOnly) return "parsed";
   try {
     return encode(compiled(...names.map((name) => parse(scope[name]))));
   } catch (error) {
