@@ -43,6 +43,27 @@ fn nesting_is_bounded_for_every_construct() {
 }
 
 #[test]
+fn what_is_parsed_is_evaluated_on_a_small_stack() {
+    let evaluate_all = || {
+        for (open, close) in [
+            ("[1].map(x=>", ")"),
+            ("{a:", "}"),
+            ("[...[", "]]"),
+            ("`${", "}`"),
+            ("0?0:", ""),
+            ("1||0&&1==1<1+1*(", ")"),
+        ] {
+            let source = |depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let deepest = (1..limits::DEPTH).rev().map(source).find_map(|source| Expression::parse(&source).ok());
+            let value = deepest.expect(open).evaluate(&scope(), &mut Budget::new());
+            assert!(value.is_ok(), "{open}: {value:?}");
+        }
+    };
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    small.spawn(evaluate_all).expect("a thread").join().expect("no overflow");
+}
+
+#[test]
 fn what_does_not_nest_may_be_long() {
     for (first, more) in [("1", "+1"), ("input", "?.a"), ("0", "||0"), ("'a'", "+'b'"), ("1", "<2"), ("0", "??0")] {
         let source = first.to_owned() + &more.repeat(1000);

@@ -176,8 +176,9 @@ impl<'s> Parser<'s> {
             (BinaryOp::Power, Node::Unary { .. }) => {
                 Err(self.error("a signed operand of `**` needs parentheses: `(-a) ** b`"))
             }
+            // The operators of one node are of one level, and mix only where parentheses allow it.
             (_, Node::Binary { rest, .. })
-                if rest.iter().any(|(inner, _)| {
+                if rest.last().is_some_and(|(inner, _)| {
                     (op == BinaryOp::Coalesce && is_logic(*inner)) || (is_logic(op) && *inner == BinaryOp::Coalesce)
                 }) =>
             {
@@ -192,7 +193,7 @@ impl<'s> Parser<'s> {
         let right_depth = self.facts[right.index()].depth;
         if let Node::Binary { rest, .. } = self.tree.node_mut(left)
             && extends
-            && rest.iter().all(|(inner, _)| inner.level() == op.level())
+            && rest.last().is_some_and(|(inner, _)| inner.level() == op.level())
         {
             rest.push((op, right));
             let depth = self.facts[left.index()].depth.max(right_depth + 1);
