@@ -1,0 +1,90 @@
+//! Prints what one call costs: microseconds for a store, an instance, the call of an example function, and their end.
+//!
+//! `cargo run --release --example invoke_bench -p stepwell-runtime` after `cargo guests`, with an optional guest's file.
+#![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a measurement, not a part of the server")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stepwell_core::ids::{Digest, TenantId};
+use stepwell_core::payload::Payload;
+use stepwell_engine::ports::{
+    ComponentSource, Invocation, InvocationContext, InvocationLimits, Prepared, Runtime, StoreError,
+};
+use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
+
+const CALLS: u32 = 20_000;
+
+struct NoOriginals;
+
+#[async_trait::async_trait]
+impl ComponentSource for NoOriginals {
+    async fn component(&self, _: TenantId, _: Digest) -> Result<Option<bytes::Bytes>, StoreError> {
+        Ok(None)
+    }
+}
+
+fn main() {
+    // The compiler is this very program.
+    if std::env::args().nth(1).as_deref() == Some("compile") {
+        std::process::exit(i32::from(stepwell_runtime::compile_child_main() != std::process::ExitCode::SUCCESS));
+    }
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/guests/validate-order.wasm").to_owned();
+    let path = std::env::args().nth(1).unwrap_or(default);
+    let artifact = std::fs::read(&path).expect("a guest; `cargo guests` builds the examples");
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    let pool = runtime.block_on(measure(artifact.clone().into(), true));
+    let on_demand = runtime.block_on(measure(artifact.into(), false));
+    println!("{path}: {pool:.1} us a call with the pool, {on_demand:.1} us without ({:.1} times)", on_demand / pool);
+}
+
+/// Microseconds of a call, one at a time.
+async fn measure(artifact: bytes::Bytes, pooling: bool) -> f64 {
+    let folder = tempfile::tempdir().expect("folder");
+    let program = std::env::current_exe().expect("this program");
+    let compiler = CompilerCommand { program, args: vec!["compile".to_owned()] };
+    let key = CacheKey::from_bytes([0; 32]);
+    let mut config = RuntimeConfig::new(folder.path().join("code"), key, compiler, Arc::new(NoOriginals));
+    config.pooling = pooling;
+    let sandbox = WasmtimeRuntime::new(config).expect("runtime");
+    let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
+    let invocation = invocation(&prepared);
+    sandbox.invoke(invocation.clone()).await.result.expect("answer");
+    let start = Instant::now();
+    let mut inside = Duration::ZERO;
+    for _ in 0..CALLS {
+        inside += sandbox.invoke(invocation.clone()).await.usage.elapsed;
+    }
+    let total = start.elapsed();
+    println!(
+        "pool {pooling}: {:.1} us through the port, {:.1} us of them between store and answer",
+        total.as_secs_f64() * 1e6 / f64::from(CALLS),
+        inside.as_secs_f64() * 1e6 / f64::from(CALLS)
+    );
+    total.as_secs_f64() * 1e6 / f64::from(CALLS)
+}
+
+fn invocation(prepared: &Prepared) -> Invocation {
+    Invocation {
+        tenant: TenantId::DEFAULT,
+        component: prepared.digest,
+        context: InvocationContext {
+            function: prepared.functions[0].name.clone().unwrap_or_default(),
+            execution_id: String::new(),
+            workflow_id: String::new(),
+            step: String::new(),
+            iteration: Vec::new(),
+            attempt: 1,
+            idempotency_key: "bench".to_owned(),
+            deadline_ms: 0,
+            extra: Vec::new(),
+        },
+        input: Payload::parse(r#"{"orderId":"o-1","customer":"c-1","total":12.5}"#).expect("JSON"),
+        limits: InvocationLimits {
+            timeout: Duration::from_secs(30),
+            fuel: 10_000_000_000,
+            memory_bytes: 128 << 20,
+            output_bytes: 256 << 10,
+            log_bytes: 64 << 10,
+        },
+    }
+}

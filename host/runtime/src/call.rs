@@ -1,0 +1,173 @@
+//! One attempt: one fresh store, one instance, one call, one deadline. The store is then dropped, whatever came of it.
+
+use crate::capture::{Pipe, SharedCapture};
+use crate::classify::{Circumstances, Phase, fault};
+use crate::clock;
+use crate::contract::{Context, Failed, Failure, RunParameters, RunResult};
+use crate::limiter::Limiter;
+use crate::linker::State;
+use crate::loaded::Loaded;
+use crate::stdio::GuestOutput;
+use crate::text::printable;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+use stepwell_core::failure::{CODE_BYTES, Retry};
+use stepwell_core::payload::Payload;
+use stepwell_engine::ports::{Fault, Invocation, InvocationLimits, Outcome, Usage};
+use wasmtime::component::{ResourceTable, WasmStr};
+use wasmtime::{Error, Result, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::WasiCtx;
+
+/// How long the epoch's interrupt may be late before the call is dropped from outside: two ticks. It is dropped so
+/// when the guest waits in a host function, where the epoch does not reach it.
+const GRACE: Duration = Duration::from_millis(10);
+/// Bytes of random numbers of one host call.
+const RANDOM_BYTES: u64 = 64 << 10;
+/// Resources of the host that a guest may hold: streams, pollables.
+const TABLE_CAPACITY: usize = 512;
+/// Handles in the component's own tables.
+const HANDLES: usize = 1_024;
+
+/// Makes the call.
+pub(crate) async fn call(loaded: &Loaded, invocation: &Invocation) -> Outcome {
+    let start = clock::now();
+    let capture = SharedCapture::new(invocation.limits.log_bytes);
+    let deadline = clock::after(start, invocation.limits.timeout);
+    let result = match store(loaded, &invocation.limits, capture.clone(), deadline) {
+        Ok(mut store) => {
+            let result = run(loaded, invocation, &mut store).await;
+            let result = result.unwrap_or_else(|end| Err(end.fault(&mut store)));
+            (result, usage(&store, &invocation.limits, start))
+        }
+        Err(error) => (Err(Fault::Host(format!("no store for the call: {error:#}"))), Usage::default()),
+    };
+    let log = capture.lock().finish();
+    Outcome { result: result.0, usage: result.1, log }
+}
+
+/// Why there is no answer of the guest.
+enum End {
+    Error(Phase, Error),
+    Late,
+}
+
+impl End {
+    fn fault(self, store: &mut Store<State>) -> Fault {
+        match self {
+            Self::Late => Fault::Timeout,
+            Self::Error(phase, error) => {
+                let state = store.data();
+                let last_words = state.capture.lock().last_words();
+                fault(&error, Circumstances { phase, memory_refused: state.limiter.refused(), last_words })
+            }
+        }
+    }
+}
+
+/// A store with every limit set, before anything of the guest runs: start functions run at instantiation.
+fn store(
+    loaded: &Loaded,
+    limits: &InvocationLimits,
+    capture: SharedCapture,
+    deadline: Instant,
+) -> Result<Store<State>> {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(TABLE_CAPACITY);
+    let wasi = wasi(&capture);
+    let limiter = Limiter::new(limits.memory_bytes);
+    let state = State { wasi, table, limiter, capture, deadline };
+    let mut store = Store::new(loaded.instance.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    // What the host copies of a guest in one host call: at most as much again as the guest may have itself. Not
+    // `output_bytes`: the error of this limit has no type of its own, and results and log lines are not copied before
+    // their size is checked (see `contract`).
+    store.set_hostcall_fuel(limits.memory_bytes);
+    store.set_max_component_handles(HANDLES);
+    store.set_fuel(limits.fuel)?;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(on_tick);
+    Ok(store)
+}
+
+/// Every tick: past the deadline the guest is interrupted, else other calls of this thread have their turn.
+#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "wasmtime's signature")]
+fn on_tick(store: StoreContextMut<'_, State>) -> Result<UpdateDeadline> {
+    Ok(if clock::now() >= store.data().deadline {
+        UpdateDeadline::Interrupt
+    } else {
+        UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+    })
+}
+
+/// No files, network, environment, arguments or input. Most of this is the default; it is written out to stay so.
+fn wasi(capture: &SharedCapture) -> WasiCtx {
+    let output = |pipe| GuestOutput { pipe, capture: capture.clone() };
+    WasiCtx::builder()
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .allow_blocking_current_thread(false)
+        .max_random_size(RANDOM_BYTES)
+        .stdout(output(Pipe::Stdout))
+        .stderr(output(Pipe::Stderr))
+        .build()
+}
+
+/// Instantiates and calls under one deadline, and reads the answer.
+async fn run(
+    loaded: &Loaded,
+    invocation: &Invocation,
+    store: &mut Store<State>,
+) -> Result<Result<Payload, Fault>, End> {
+    let latest = clock::after(store.data().deadline, GRACE);
+    let answer = clock::until(latest, answer(loaded, invocation, &mut *store)).await.ok_or(End::Late)??;
+    let read = read(answer, store, invocation.limits.output_bytes);
+    Ok(read.unwrap_or_else(|error| Err(Fault::InvalidOutput(printable(&format!("not UTF-8: {error}"), 1_000)))))
+}
+
+async fn answer(loaded: &Loaded, invocation: &Invocation, store: &mut Store<State>) -> Result<RunResult, End> {
+    let instance = loaded.instance.instantiate_async(&mut *store).await;
+    let instance = instance.map_err(|error| End::Error(Phase::Instantiation, error))?;
+    let call = |error| End::Error(Phase::Call, error);
+    let run = instance.get_typed_func::<RunParameters<'_>, RunResult>(&mut *store, &loaded.run).map_err(call)?;
+    let parameters = (Context::from(&invocation.context), invocation.input.as_str());
+    run.call_async(&mut *store, parameters).await.map_err(call)
+}
+
+/// The guest's answer, its size checked before it is copied or parsed. An error: text that is not UTF-8.
+fn read((answer,): RunResult, store: &Store<State>, max: usize) -> Result<Result<Payload, Fault>> {
+    match answer {
+        Ok(text) => {
+            let text = text.to_str(store)?;
+            if text.len() > max {
+                return Ok(Err(Fault::OutputLimit));
+            }
+            Ok(Payload::parse(&text).map_err(|error| Fault::InvalidOutput(printable(&error.to_string(), 1_000))))
+        }
+        Err(Failed::Retryable((failure, after_ms))) => failed(&failure, Retry::Again { after_ms }, store, max).map(Err),
+        Err(Failed::Permanent(failure)) => failed(&failure, Retry::Never, store, max).map(Err),
+    }
+}
+
+fn failed(failure: &Failure, retry: Retry, store: &Store<State>, max: usize) -> Result<Fault> {
+    let (code, message) = (failure.code.to_str(store)?, failure.message.to_str(store)?);
+    let details = failure.details.as_ref().map(|details: &WasmStr| details.to_str(store)).transpose()?;
+    if code.len() + message.len() + details.as_ref().map_or(0, |details| details.len()) > max {
+        return Ok(Fault::OutputLimit);
+    }
+    Ok(Fault::Failed {
+        // One character over the limit stays, so that whoever judges the code sees that it is too long.
+        code: printable(&code, CODE_BYTES + 1),
+        message: message.into_owned(),
+        details: details.as_ref().map(Cow::as_ref).and_then(|text| Payload::parse(text).ok()),
+        retry,
+    })
+}
+
+fn usage(store: &Store<State>, limits: &InvocationLimits, start: Instant) -> Usage {
+    Usage {
+        fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+        memory_bytes: store.data().limiter.peak(),
+        elapsed: clock::now().saturating_duration_since(start),
+    }
+}

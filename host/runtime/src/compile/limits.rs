@@ -1,0 +1,34 @@
+//! What the child process may use: it sets these limits itself, before it reads a byte.
+
+use crate::config::CompileLimits;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Environment variables by which the parent says what it allows; otherwise the child's environment is empty.
+const MEMORY: &str = "STEPWELL_COMPILE_MEMORY_BYTES";
+const CPU: &str = "STEPWELL_COMPILE_CPU_SECONDS";
+
+/// Open files: the three standard streams and what a runtime library may open.
+const FILES: u64 = 16;
+
+/// The variables for a child with these limits.
+pub(super) fn to_environment(limits: &CompileLimits) -> [(&'static str, String); 2] {
+    [(MEMORY, limits.memory_bytes.to_string()), (CPU, limits.cpu_seconds.max(1).to_string())]
+}
+
+/// Confines this process.
+pub(super) fn confine() -> rustix::io::Result<()> {
+    let default = CompileLimits::default();
+    let variable = |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let cpu = variable(CPU, default.cpu_seconds);
+    // At the soft limit the process gets SIGXCPU, which the parent can tell from the kernel's SIGKILL.
+    set(Resource::Cpu, cpu, cpu.saturating_add(1))?;
+    let memory = variable(MEMORY, default.memory_bytes);
+    set(Resource::As, memory, memory)?;
+    set(Resource::Fsize, 0, 0)?; // it writes into a pipe, never into a file
+    set(Resource::Nofile, FILES, FILES)?;
+    set(Resource::Core, 0, 0) // a core dump would hold the upload
+}
+
+fn set(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
+    setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
+}

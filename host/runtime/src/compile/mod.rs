@@ -1,0 +1,17 @@
+//! From an upload to machine code. Everything that reads the upload runs in a child process with limits: compilers
+//! are not made to withstand hostile input in time and memory.
+
+mod child;
+mod features;
+mod frame;
+mod limits;
+mod meta;
+mod parent;
+mod scan;
+mod unfit;
+mod world;
+mod wrap;
+
+pub use child::compile_child_main;
+pub(crate) use parent::{Compiled, Compiler};
+pub(crate) use unfit::{Code, unfit};

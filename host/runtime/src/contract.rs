@@ -1,0 +1,109 @@
+//! The host's side of `wit/v1/function.wit`: its types as wasmtime lifts and lowers them, and the names of its interfaces.
+//!
+//! What a guest hands over is lifted as [`WasmStr`] and [`WasmList`]: places in its memory. Nothing is copied before its
+//! size is known.
+
+use stepwell_engine::ports::InvocationContext;
+use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
+
+/// The interface that a component exports.
+pub(crate) const HANDLER: &str = "stepwell:function/handler@1.0.0";
+/// Its one function.
+pub(crate) const RUN: &str = "run";
+/// The interface of log lines.
+pub(crate) const LOG: &str = "stepwell:function/log@1.0.0";
+/// The interface of the records; it has no functions.
+pub(crate) const TYPES: &str = "stepwell:function/types@1.0.0";
+
+/// `types.context`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Context<'a> {
+    function: &'a str,
+    #[component(name = "execution-id")]
+    execution_id: &'a str,
+    #[component(name = "workflow-id")]
+    workflow_id: &'a str,
+    step: &'a str,
+    iteration: &'a [u32],
+    attempt: u32,
+    #[component(name = "idempotency-key")]
+    idempotency_key: &'a str,
+    #[component(name = "deadline-ms")]
+    deadline_ms: u64,
+    extra: &'a [(String, String)],
+}
+
+impl<'a> From<&'a InvocationContext> for Context<'a> {
+    fn from(context: &'a InvocationContext) -> Self {
+        Self {
+            function: &context.function,
+            execution_id: &context.execution_id,
+            workflow_id: &context.workflow_id,
+            step: &context.step,
+            iteration: &context.iteration,
+            attempt: context.attempt,
+            idempotency_key: &context.idempotency_key,
+            deadline_ms: context.deadline_ms,
+            extra: &context.extra,
+        }
+    }
+}
+
+/// `types.failure`.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Failure {
+    pub(crate) code: WasmStr,
+    pub(crate) message: WasmStr,
+    pub(crate) details: Option<WasmStr>,
+}
+
+/// `types.failed`.
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Failed {
+    #[component(name = "retryable")]
+    Retryable((Failure, Option<u64>)),
+    #[component(name = "permanent")]
+    Permanent(Failure),
+}
+
+/// Parameters of `handler.run`.
+pub(crate) type RunParameters<'a> = (Context<'a>, &'a str);
+/// What `handler.run` returns.
+pub(crate) type RunResult = (Result<WasmStr, Failed>,);
+
+/// `log.level`.
+#[derive(ComponentType, Lift, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(enum)]
+#[repr(u8)]
+#[allow(dead_code, reason = "made by the derived `Lift` alone, from a number that the guest gives")]
+pub(crate) enum Level {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}
+
+impl Level {
+    /// As a log line names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Parameters of `log.log`.
+pub(crate) type LogParameters = (Level, WasmStr, WasmList<(WasmStr, WasmStr)>);

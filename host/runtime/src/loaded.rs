@@ -1,0 +1,114 @@
+//! Components that are ready to be instantiated, kept by digest.
+
+use crate::contract::{HANDLER, RUN, RunParameters, RunResult};
+use crate::linker::State;
+use lru::LruCache;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use stepwell_core::ids::Digest;
+use tokio::sync::OnceCell;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+
+/// Components that are kept ready. Each is its machine code, some 160 KB for a small guest; a use of an older one reads
+/// its file again.
+const KEPT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+
+/// A component whose imports are resolved.
+pub(crate) struct Loaded {
+    pub(crate) instance: InstancePre<State>,
+    pub(crate) run: ComponentExportIndex,
+}
+
+/// Why a component does not fit the linker or the world.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Misfit {
+    /// An import that is not there, or is of another type.
+    #[error("{0:#}")]
+    Import(wasmtime::Error),
+    /// The handler is not there.
+    #[error("it does not export the function {RUN} of {HANDLER}")]
+    NoHandler,
+    /// The handler is of another type.
+    #[error("its function {RUN} of {HANDLER} has another type: {0:#}")]
+    HandlerType(wasmtime::Error),
+}
+
+impl Loaded {
+    /// Resolves the imports and finds the handler.
+    pub(crate) fn new(linker: &Linker<State>, component: &Component) -> Result<Self, Misfit> {
+        let instance = linker.instantiate_pre(component).map_err(Misfit::Import)?;
+        let handler = component.get_export_index(None, HANDLER).ok_or(Misfit::NoHandler)?;
+        let run = component.get_export_index(Some(&handler), RUN).ok_or(Misfit::NoHandler)?;
+        let Some((export, _)) = component.get_export(Some(&handler), RUN) else { return Err(Misfit::NoHandler) };
+        match export {
+            ComponentItem::ComponentFunc(function) => function
+                .typecheck::<RunParameters<'_>, RunResult>(&instance.instance_type())
+                .map_err(Misfit::HandlerType)?,
+            _ => return Err(Misfit::NoHandler),
+        }
+        Ok(Self { instance, run })
+    }
+}
+
+/// The components that were used last.
+pub(crate) struct LoadedComponents(Mutex<LruCache<Digest, Arc<OnceCell<Arc<Loaded>>>>>);
+
+impl LoadedComponents {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(LruCache::new(KEPT)))
+    }
+
+    /// The component of this digest. Several calls at a time load it once; a load that failed or was given up is made
+    /// again by the next.
+    pub(crate) async fn get<E>(
+        &self,
+        digest: Digest,
+        load: impl Future<Output = Result<Loaded, E>>,
+    ) -> Result<Arc<Loaded>, E> {
+        let cell = Arc::clone(
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(digest, || Arc::new(OnceCell::new())),
+        );
+        cell.get_or_try_init(async || load.await.map(Arc::new)).await.cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guests;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn loaded() -> Loaded {
+        let engine = crate::engine::compiling().expect("engine");
+        let linker = crate::linker::linker(&engine).expect("linker");
+        let component = guests::component(&guests::echo());
+        let component = Component::from_binary(&engine, &component).expect("component");
+        Loaded::new(&linker, &component).expect("fits")
+    }
+
+    #[tokio::test]
+    async fn calls_at_the_same_time_load_once() {
+        let components = LoadedComponents::new();
+        let loads = AtomicUsize::new(0);
+        let load = || async {
+            loads.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok::<_, ()>(loaded())
+        };
+        let digest = Digest([1; 32]);
+        let (a, b) = tokio::join!(components.get(digest, load()), components.get(digest, load()));
+        assert!(Arc::ptr_eq(&a.expect("loaded"), &b.expect("loaded")));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_failed_load_is_made_again() {
+        let components = LoadedComponents::new();
+        let digest = Digest([1; 32]);
+        assert!(components.get(digest, async { Err::<Loaded, _>("no") }).await.is_err());
+        assert!(components.get(digest, async { Ok::<_, &str>(loaded()) }).await.is_ok());
+    }
+}
