@@ -36,9 +36,9 @@ const WORLD: [&str; 10] = [
     "tokio",
     "SystemTime",
     "Instant",
-    "File",
-    "TcpStream",
     "std::env",
+    "std::fs",
+    "std::net",
     "std::thread",
     "std::process",
 ];
@@ -98,6 +98,19 @@ fn sdk_and_guests_know_nothing_of_the_host() {
         foreign.map(|name| format!("{}: {name}", file.path)).collect::<Vec<_>>()
     });
     assert_none(&findings.collect::<Vec<_>>(), "A guest and its SDK know the contract in wit/ only; remove:");
+}
+
+#[test]
+fn the_text_format_is_for_tests() {
+    let wrong = manifests("host/").into_iter().flat_map(|file| {
+        let all = manifest::dependencies(&file.text).into_iter();
+        let product = all.filter(|(name, table)| ["wat", "wast"].contains(name) && *table != "dev-dependencies");
+        product.map(|(name, _)| format!("{}: {name}", file.path)).collect::<Vec<_>>()
+    });
+    assert_none(
+        &wrong.collect::<Vec<_>>(),
+        "The server must never accept WebAssembly as text: make it a dev-dependency:",
+    );
 }
 
 #[test]
