@@ -75,24 +75,13 @@ pub enum OpenError {
     },
 }
 
-/// sled and our descriptors, in the order in which they must be dropped.
+/// sled and our descriptors, in the order in which they must be dropped: the lock last.
 pub(crate) struct Index {
     pub(crate) tree: sled::Db,
     /// Our own descriptor of sled's `db`, for syncs.
     pub(crate) file: Arc<File>,
     folder: PathBuf,
-    _released: Released,
     _lock: File,
-}
-
-/// Waits, when dropped, until sled's threads have let go of `db`, so that our lock is not free before sled's is.
-struct Released(Arc<File>);
-
-impl Drop for Released {
-    fn drop(&mut self) {
-        // Without the wait only the next open would fail, and it would say why.
-        let _ = self.0.lock();
-    }
 }
 
 /// An open store.
@@ -119,8 +108,7 @@ pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opene
     let sled = sled.flush_every_ms(Some(config.flush_every_ms));
     let tree = open_sled(folder, || sled.open())?;
     let file = Arc::new(File::options().read(true).write(true).open(sled_folder.join("db")).map_err(io)?);
-    let released = Released(Arc::clone(&file));
-    let index = Index { tree, file, folder: sled_folder, _released: released, _lock: lock };
+    let index = Index { tree, file, folder: sled_folder, _lock: lock };
 
     let progress = check_progress(folder, &index.tree)?;
     sync_all(folder, &index, durability).map_err(io)?;

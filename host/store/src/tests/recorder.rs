@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 #[derive(Default)]
 pub(super) struct Recorder {
@@ -48,10 +49,12 @@ impl Recorder {
         self.state.lock().unwrap().held = true;
     }
 
-    /// Waits until a held sync has been asked for.
+    /// Waits until an event has happened; a minute is enough for everything but a broken store.
     pub(super) fn wait_for(&self, event: &str) {
         let state = self.state.lock().unwrap();
-        drop(self.changed.wait_while(state, |state| !state.events.iter().any(|seen| seen == event)).unwrap());
+        let missing = |state: &mut State| !state.events.iter().any(|seen| seen == event);
+        let (_state, waited) = self.changed.wait_timeout_while(state, Duration::from_secs(60), missing).unwrap();
+        assert!(!waited.timed_out(), "{event} was never asked for");
     }
 
     pub(super) fn release(&self) {
