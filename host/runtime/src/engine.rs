@@ -116,7 +116,7 @@ pub(crate) fn serving(calls: u32, pooling: bool) -> Result<Serving> {
         match Engine::new(&pooled) {
             Ok(engine) => return Ok(Serving { engine, pooling: true }),
             Err(error) => {
-                tracing::warn!(%error, calls, "no pool of instances: each call allocates its own, which is slower")
+                tracing::warn!(%error, calls, "no pool of instances: each call allocates its own, which is slower");
             }
         }
     }

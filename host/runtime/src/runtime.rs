@@ -117,7 +117,7 @@ impl Runtime for WasmtimeRuntime {
         let shared = Arc::clone(&self.shared);
         let attempt = guests.spawn(async move { shared.invoke(&loaded, &invocation).await });
         let _abort = AbortOnDrop(attempt.abort_handle());
-        attempt.await.unwrap_or_else(|error| failed(lost(error)))
+        attempt.await.unwrap_or_else(|error| failed(lost(&error)))
     }
 }
 
@@ -131,7 +131,7 @@ impl Drop for AbortOnDrop {
 }
 
 /// What became of an attempt that gave no outcome.
-fn lost(error: JoinError) -> Fault {
+fn lost(error: &JoinError) -> Fault {
     if error.is_panic() {
         tracing::error!("the host panicked during a call");
         return Fault::Host("the host failed during the call; the server's log says more".to_owned());
@@ -230,4 +230,21 @@ impl Shared {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RuntimeError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| RuntimeError::Unavailable(format!("it did not finish: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_host_costs_one_attempt() {
+        let attempt: tokio::task::JoinHandle<Outcome> = tokio::task::spawn_blocking(|| panic!("a bug"));
+        assert!(matches!(lost(&attempt.await.expect_err("panicked")), Fault::Host(_)));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_shutdown_ends_was_no_attempt() {
+        let attempt = tokio::task::LocalSet::new().spawn_local(std::future::pending::<Outcome>());
+        assert_eq!(lost(&attempt.await.expect_err("cancelled")), Fault::NoCapacity);
+    }
 }

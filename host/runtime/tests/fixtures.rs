@@ -1,4 +1,5 @@
 //! Guests compiled from Rust: one per misbehaviour, each with the fault that the port promises.
+#![allow(clippy::panic, reason = "these are tests")]
 
 mod common;
 

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use stepwell_engine::ports::{FunctionMeta, Kind};
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, OutOfMemory};
 
 /// Largest upload that is read: the operator's ceiling (`limits.md`); the parent checks the configured size before.
 const INPUT_BYTES: u64 = 64 << 20;
@@ -104,6 +104,12 @@ fn fits(engine: &Engine, component: &Component) -> Result<(), Refusal> {
 
 /// A component was valid and is refused all the same: a limit of the compiler.
 fn too_complex(error: &wasmtime::Error) -> Refusal {
+    if error.is::<OutOfMemory>() || error.downcast_ref() == Some(&rustix::io::Errno::NOMEM) {
+        return refuse(
+            Code::CompileMemory,
+            "compiling the component takes more memory than it may take: make it smaller, or split it",
+        );
+    }
     refuse(Code::ComponentTooComplex, format!("the component cannot be compiled: {error:#}"))
 }
 

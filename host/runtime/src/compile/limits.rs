@@ -10,9 +10,13 @@ const CPU: &str = "STEPWELL_COMPILE_CPU_SECONDS";
 /// Open files: the three standard streams and what a runtime library may open.
 const FILES: u64 = 16;
 
+/// The C library's allocator reserves 64 MiB of addresses per thread, and maps each allocation alone, slowly, where it
+/// cannot. One arena does for one working thread.
+const ARENAS: &str = "MALLOC_ARENA_MAX";
+
 /// The variables for a child with these limits.
-pub(super) fn to_environment(limits: &CompileLimits) -> [(&'static str, String); 2] {
-    [(MEMORY, limits.memory_bytes.to_string()), (CPU, limits.cpu_seconds.max(1).to_string())]
+pub(super) fn to_environment(limits: &CompileLimits) -> [(&'static str, String); 3] {
+    [(MEMORY, limits.memory_bytes.to_string()), (CPU, limits.cpu_seconds.max(1).to_string()), (ARENAS, "1".to_owned())]
 }
 
 /// Confines this process.

@@ -51,7 +51,7 @@ pub(super) fn read(sections: &[&[u8]]) -> Result<Vec<FunctionMeta>, Refusal> {
         }
     }
     if !sections.is_empty() && functions.is_empty() {
-        return Err(wrong("names no function".to_owned()));
+        return Err(wrong("names no function"));
     }
     Ok(functions)
 }
@@ -86,7 +86,7 @@ fn description(text: &str) -> String {
     text.trim().chars().take(DESCRIPTION_CHARS).map(shown).collect()
 }
 
-fn wrong(what: String) -> Refusal {
+fn wrong(what: impl std::fmt::Display) -> Refusal {
     refuse(Code::InvalidMetadata, format!("the section {SECTION} {what}"))
 }
 
