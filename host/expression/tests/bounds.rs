@@ -92,6 +92,12 @@ fn memory_is_paid_for_before_it_is_taken() {
 }
 
 #[test]
+fn all_values_together_are_bounded() {
+    let error = evaluate("[...'x'.repeat(100)].map(x => 'y'.repeat(100000)).length").expect_err("10 MB of texts");
+    assert_eq!(error.message, "the evaluation makes too many or too large values");
+}
+
+#[test]
 fn time_is_bounded() {
     let hundred = format!("[{}]", "1,".repeat(100));
     for source in [

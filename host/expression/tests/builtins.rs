@@ -28,6 +28,7 @@ fn text_methods() {
     check(&[
         ("' a '.trim() + ' b '.trimStart() + ' c '.trimEnd()", "\"ab  c\""),
         ("'Stra\u{df}e'.toUpperCase()", "\"STRASSE\""),
+        ("'\u{feff}\u{a0}x\u{85}\u{2029}'.trim().length", "2"),
         ("'ABC'.toLowerCase()", "\"abc\""),
         ("'abcabc'.replace('b', '[$&]')", "\"a[b]cabc\""),
         ("'abcabc'.replaceAll('b', '$$')", "\"a$ca$c\""),
@@ -55,6 +56,10 @@ fn array_methods() {
         ("[[1], [2, [3]]].flat()", "[1,2,[3]]"),
         ("[1, 2].flatMap(x => [x, x])", "[1,1,2,2]"),
         ("[3, 1, 2].toSorted((a, b) => b - a)", "[3,2,1]"),
+        (
+            "['b1', 'a1', 'b2', 'a2'].toSorted((a, b) => a[0] < b[0] ? -1 : a[0] > b[0])",
+            "[\"a1\",\"a2\",\"b1\",\"b2\"]",
+        ),
         ("[10, 9, undefined, 1].toSorted()", "[1,10,9,null]"),
         ("[1, 2, 3].toReversed().slice(-2)", "[2,1]"),
         ("[NaN].includes(NaN) && [NaN].indexOf(NaN) === -1", "true"),

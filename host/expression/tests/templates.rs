@@ -35,6 +35,9 @@ fn undefined_in_templates() {
     assert_eq!(expand(&json!("{{ input.missing }}")), "null");
     assert_eq!(expand(&json!({"a": "{{ input.missing }}", "b": 1})), r#"{"b":1}"#);
     assert_eq!(expand(&json!(["{{ input.missing }}", "x"])), r#"[null,"x"]"#);
+    let object = Template::parse(&json!({"a": "{{ input.missing }}"})).expect("a template");
+    let value = object.evaluate(&scope(), &mut Budget::new()).expect("a value");
+    assert!(matches!(value, Value::Object(entries) if entries.is_empty()));
 }
 
 #[test]
