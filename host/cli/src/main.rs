@@ -1,2 +1,26 @@
-//! The stepwell command.
-fn main() {}
+//! The `stepwell` command.
+
+mod args;
+mod demo;
+mod serve;
+
+use args::{Args, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.command {
+        // Before any thread starts: it limits its own process and then reads what strangers sent.
+        Command::CompileComponent => return stepwell_runtime::compile_child_main(),
+        Command::Serve(options) => serve::serve(options),
+        Command::Demo(options) => demo::demo(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

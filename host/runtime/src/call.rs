@@ -9,12 +9,11 @@ use crate::linker::State;
 use crate::loaded::Loaded;
 use crate::stdio::GuestOutput;
 use crate::text::printable;
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 use stepwell_core::failure::{CODE_BYTES, Retry};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{Fault, Invocation, InvocationLimits, Outcome, Usage};
-use wasmtime::component::{ResourceTable, WasmStr};
+use wasmtime::component::ResourceTable;
 use wasmtime::{Error, Result, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 
@@ -23,6 +22,8 @@ use wasmtime_wasi::WasiCtx;
 const GRACE: Duration = Duration::from_millis(10);
 /// Bytes of random numbers of one host call.
 const RANDOM_BYTES: u64 = 64 << 10;
+/// What is copied of an answer beside its text: the record of a failure, and some air.
+const ANSWER_FRAME_BYTES: usize = 4 << 10;
 /// Resources of the host that a guest may hold: streams, pollables.
 const TABLE_CAPACITY: usize = 512;
 /// Handles in the component's own tables.
@@ -78,10 +79,9 @@ fn store(
     let state = State { wasi, table, limiter, capture, deadline };
     let mut store = Store::new(loaded.instance.engine(), state);
     store.limiter(|state| &mut state.limiter);
-    // What the host copies of a guest in one host call: at most as much again as the guest may have itself. Not
-    // `output_bytes`: the error of this limit has no type of its own, and results and log lines are not copied before
-    // their size is checked (see `contract`).
-    store.set_hostcall_fuel(limits.memory_bytes);
+    // What the host copies of a guest in one host call: an answer, with a little more for the record round it, so that a
+    // larger one is never copied. Log lines are not copied before they are cut (see `contract`).
+    store.set_hostcall_fuel(limits.output_bytes.saturating_add(ANSWER_FRAME_BYTES));
     store.set_max_component_handles(HANDLES);
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(1);
@@ -121,8 +121,7 @@ async fn run(
 ) -> Result<Result<Payload, Fault>, End> {
     let latest = clock::after(store.data().deadline, GRACE);
     let answer = clock::until(latest, answer(loaded, invocation, &mut *store)).await.ok_or(End::Late)??;
-    let read = read(answer, store, invocation.limits.output_bytes);
-    Ok(read.unwrap_or_else(|error| Err(Fault::InvalidOutput(printable(&format!("not UTF-8: {error}"), 1_000)))))
+    Ok(read(answer, invocation.limits.output_bytes))
 }
 
 async fn answer(loaded: &Loaded, invocation: &Invocation, store: &mut Store<State>) -> Result<RunResult, End> {
@@ -134,34 +133,28 @@ async fn answer(loaded: &Loaded, invocation: &Invocation, store: &mut Store<Stat
     run.call_async(&mut *store, parameters).await.map_err(call)
 }
 
-/// The guest's answer, its size checked before it is copied or parsed. An error: text that is not UTF-8.
-fn read((answer,): RunResult, store: &Store<State>, max: usize) -> Result<Result<Payload, Fault>> {
+/// The guest's answer, its size checked before it is parsed.
+fn read((answer,): RunResult, max: usize) -> Result<Payload, Fault> {
     match answer {
-        Ok(text) => {
-            let text = text.to_str(store)?;
-            if text.len() > max {
-                return Ok(Err(Fault::OutputLimit));
-            }
-            Ok(Payload::parse(&text).map_err(|error| Fault::InvalidOutput(printable(&error.to_string(), 1_000))))
-        }
-        Err(Failed::Retryable((failure, after_ms))) => failed(&failure, Retry::Again { after_ms }, store, max).map(Err),
-        Err(Failed::Permanent(failure)) => failed(&failure, Retry::Never, store, max).map(Err),
+        Ok(text) if text.len() > max => Err(Fault::OutputLimit),
+        Ok(text) => Payload::parse(&text).map_err(|error| Fault::InvalidOutput(printable(&error.to_string(), 1_000))),
+        Err(Failed::Retryable((failure, after_ms))) => Err(failed(failure, Retry::Again { after_ms }, max)),
+        Err(Failed::Permanent(failure)) => Err(failed(failure, Retry::Never, max)),
     }
 }
 
-fn failed(failure: &Failure, retry: Retry, store: &Store<State>, max: usize) -> Result<Fault> {
-    let (code, message) = (failure.code.to_str(store)?, failure.message.to_str(store)?);
-    let details = failure.details.as_ref().map(|details: &WasmStr| details.to_str(store)).transpose()?;
-    if code.len() + message.len() + details.as_ref().map_or(0, |details| details.len()) > max {
-        return Ok(Fault::OutputLimit);
+fn failed(failure: Failure, retry: Retry, max: usize) -> Fault {
+    let details = failure.details.as_deref();
+    if failure.code.len() + failure.message.len() + details.map_or(0, str::len) > max {
+        return Fault::OutputLimit;
     }
-    Ok(Fault::Failed {
+    Fault::Failed {
         // One character over the limit stays, so that whoever judges the code sees that it is too long.
-        code: printable(&code, CODE_BYTES + 1),
-        message: message.into_owned(),
-        details: details.as_ref().map(Cow::as_ref).and_then(|text| Payload::parse(text).ok()),
+        code: printable(&failure.code, CODE_BYTES + 1),
+        details: details.and_then(|text| Payload::parse(text).ok()),
+        message: failure.message,
         retry,
-    })
+    }
 }
 
 fn usage(store: &Store<State>, limits: &InvocationLimits, start: Instant) -> Usage {

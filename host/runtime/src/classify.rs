@@ -45,6 +45,15 @@ pub(crate) fn fault(error: &Error, circumstances: Circumstances) -> Fault {
         Some(Trap::StackOverflow) => return Fault::StackOverflow,
         _ => {}
     }
+    let outside = trap.is_none() && !error.is::<WasmBacktrace>() && !error.is::<I32Exit>();
+    if circumstances.phase == Phase::Call && outside {
+        // No frame of the guest is on the stack: it has answered, and the host could not take the answer over. That it is too
+        // large has no type of its own, and is what remains.
+        return match error.downcast_ref::<std::str::Utf8Error>() {
+            Some(why) => Fault::InvalidOutput(message(&format!("not UTF-8: {why}"))),
+            None => Fault::OutputLimit,
+        };
+    }
     // A guest that was refused memory and then ended by itself (Rust aborts, C returns null and traps or exits).
     if circumstances.memory_refused {
         return Fault::MemoryLimit;
@@ -109,7 +118,7 @@ mod tests {
             assert_eq!(fault(&error, refused), expected, "the limit that was hit last counts");
         }
         assert_eq!(fault(&Error::from(I32Exit(3)), at(Phase::Call)), Fault::Exited(3));
-        assert!(matches!(fault(&Error::msg("all fuel consumed"), at(Phase::Call)), Fault::Trapped(_)));
+        assert_eq!(fault(&Error::msg("all fuel consumed"), at(Phase::Call)), Fault::OutputLimit, "not by its text");
         assert!(matches!(fault(&Error::msg("no memory"), at(Phase::Instantiation)), Fault::Host(_)));
     }
 

@@ -1,7 +1,7 @@
 //! The host's side of `wit/v1/function.wit`: its types as wasmtime lifts and lowers them, and the names of its interfaces.
 //!
-//! What a guest hands over is lifted as [`WasmStr`] and [`WasmList`]: places in its memory. Nothing is copied before its
-//! size is known.
+//! What a guest logs is lifted as [`WasmStr`] and [`WasmList`]: places in its memory, which nothing frees while the host
+//! reads them. What it answers is copied: wasmtime lets it free the places before the call returns.
 
 use stepwell_engine::ports::InvocationContext;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
@@ -54,9 +54,9 @@ impl<'a> From<&'a InvocationContext> for Context<'a> {
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(crate) struct Failure {
-    pub(crate) code: WasmStr,
-    pub(crate) message: WasmStr,
-    pub(crate) details: Option<WasmStr>,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) details: Option<String>,
 }
 
 /// `types.failed`.
@@ -72,7 +72,7 @@ pub(crate) enum Failed {
 /// Parameters of `handler.run`.
 pub(crate) type RunParameters<'a> = (Context<'a>, &'a str);
 /// What `handler.run` returns.
-pub(crate) type RunResult = (Result<WasmStr, Failed>,);
+pub(crate) type RunResult = (Result<String, Failed>,);
 
 /// `log.level`.
 #[derive(ComponentType, Lift, Clone, Copy, Debug, PartialEq, Eq)]

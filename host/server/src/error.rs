@@ -73,7 +73,8 @@ impl ApiError {
     pub fn wrong_shape(field: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         let pointer = if field == "body" { String::new() } else { format!("/{field}") };
-        let at = FieldError { field: field.to_owned(), pointer, code: "wrong_shape".to_owned(), message: message.clone() };
+        let at =
+            FieldError { field: field.to_owned(), pointer, code: "wrong_shape".to_owned(), message: message.clone() };
         Self { fields: vec![at], ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
     }
 

@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Deserializer};
 use std::time::Duration;
 use stepwell_core::payload::{InvalidPayload, Payload};
 use stepwell_core::time::parse_duration;
@@ -71,6 +72,11 @@ pub async fn typed<T: DeserializeOwned>(request: Request, size: (usize, &str)) -
         let what = inner.split(" at line ").next().unwrap_or_default();
         ApiError::wrong_shape(&field, format!("{field}: {what}"))
     })
+}
+
+/// For a field whose absence and null differ: `#[serde(default, deserialize_with = "present")]`.
+pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
 }
 
 fn check_json_type(headers: &HeaderMap) -> Result<(), ApiError> {

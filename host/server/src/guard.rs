@@ -15,12 +15,14 @@ const REQUEST_ID_BYTES: usize = 128;
 
 /// The middleware.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let place = Place { path: request.uri().path().chars().take(1_024).collect(), request_id: request_id(&app, &request) };
+    let place =
+        Place { path: request.uri().path().chars().take(1_024).collect(), request_id: request_id(&app, &request) };
     let method = request.method().clone();
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answered.unwrap_or_else(|_| {
         tracing::error!(request_id = place.request_id, path = place.path, "a request panicked");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_problem(&place)
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
+            .into_problem(&place)
     });
     let mut response = with_problem(response, &place);
     if let Ok(id) = HeaderValue::from_str(&place.request_id) {

@@ -9,3 +9,4 @@ mod serve;
 mod system;
 
 pub use serve::{Config, Server, StartError};
+pub use stepwell_engine::Limits;

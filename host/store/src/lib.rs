@@ -22,6 +22,7 @@ mod durability;
 mod files;
 mod head;
 mod keys;
+mod notes;
 mod open;
 mod prepare;
 mod read;
@@ -32,5 +33,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use notes::FileNotes;
 pub use open::{OpenError, SledConfig};
 pub use store::SledStore;

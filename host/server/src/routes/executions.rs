@@ -7,7 +7,7 @@ use crate::extract::{self, Id, Parameters, Whole};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 use stepwell_core::execution::Trigger;
 use stepwell_core::payload::Payload;
@@ -21,14 +21,10 @@ const ENVELOPE_BYTES: usize = 4 << 10;
 struct TriggerBody {
     workflow_id: String,
     /// Missing and null are different inputs (semantics D8).
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "extract::present")]
     input: Option<Payload>,
     #[serde(default)]
     idempotency_key: Option<String>,
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
-    Payload::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -45,7 +41,8 @@ pub async fn trigger(
 ) -> Result<Response, ApiError> {
     let wait = extract::wait(query.wait.as_deref())?;
     let in_header = request.headers().get("idempotency-key").map(|key| key.to_str().map(str::to_owned));
-    let in_header = in_header.transpose().map_err(|_| ApiError::wrong_shape("idempotencyKey", "the key is not ASCII"))?;
+    let in_header =
+        in_header.transpose().map_err(|_| ApiError::wrong_shape("idempotencyKey", "the key is not ASCII"))?;
     let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let body: TriggerBody = extract::typed(request, size).await?;

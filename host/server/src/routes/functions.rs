@@ -43,7 +43,10 @@ pub async fn upload(
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !matches!(kind.split(';').next().unwrap_or_default().trim(), "application/wasm" | "application/octet-stream" | "") {
+    if !matches!(
+        kind.split(';').next().unwrap_or_default().trim(),
+        "application/wasm" | "application/octet-stream" | ""
+    ) {
         let message = "send the bytes of a WebAssembly component or core module with `Content-Type: application/wasm`; \
                        JavaScript sources and OCI references are not supported by this version";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
@@ -67,7 +70,8 @@ pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whol
     let most = app.engine().limits().component_bytes / 3 * 4 + ENVELOPE_BYTES;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let Some(wasm) = body.wasm else {
-        let message = "send `wasm`, the artifact's bytes in base64; `source` and `oci` are not supported by this version";
+        let message =
+            "send `wasm`, the artifact's bytes in base64; `source` and `oci` are not supported by this version";
         return Err(ApiError::wrong_shape("wasm", message));
     };
     let bytes = base64::engine::general_purpose::STANDARD.decode(wasm.as_bytes());
@@ -91,7 +95,7 @@ fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError>
 #[serde(rename_all = "camelCase")]
 struct ExecuteBody {
     function_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "extract::present")]
     input: Option<Payload>,
 }
 
@@ -100,7 +104,7 @@ pub async fn execute(State(app): State<App>, caller: Caller, Whole(request): Who
     let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let body: ExecuteBody = extract::typed(request, size).await?;
-    let input = body.input.unwrap_or_else(Payload::null);
+    let input = body.input.unwrap_or_else(Payload::empty_object);
     match app.engine().execute(caller.tenant, &body.function_id, input).await? {
         Ok(output) => Ok(json_text(StatusCode::OK, output.as_str().to_owned())),
         Err(failure) => Err(ApiError::guest(failure)),

@@ -1,0 +1,56 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A server for business workflows whose functions are sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "stepwell", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the command can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGINT or SIGTERM
+    Serve(ServeOptions),
+    /// Show an order being fulfilled by real components, by a server that is killed in the middle of it
+    Demo(DemoOptions),
+    /// Compile one component from standard input (the server starts this itself)
+    #[command(hide = true)]
+    CompileComponent,
+}
+
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct ServeOptions {
+    /// Where to listen; port 0 picks one. `listening on http://ADDR` is printed when the server is ready
+    #[arg(long, env = "STEPWELL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    pub listen: String,
+    /// The server's folder; it is made on the first start, and closed to other users
+    #[arg(long, env = "STEPWELL_DATA", value_name = "DIR", default_value = "stepwell-data")]
+    pub data: PathBuf,
+    /// The default tenant's admin key as it stands: at least 32 printable characters. Without it, a first start makes one and prints it once
+    #[arg(long, env = "STEPWELL_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
+    pub admin_key: Option<String>,
+    /// Attempts that run at once
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub slots: u16,
+    /// Fuel of one attempt: 10000000000 is about five seconds of compute
+    #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
+    pub fuel: u64,
+}
+
+/// Options of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoOptions {
+    /// Where the compiled example functions are; `cargo guests` builds them
+    #[arg(long, value_name = "DIR", default_value = "target/guests")]
+    pub guests: PathBuf,
+    /// The demo server's folder; it must not exist yet, and it stays for you to look at
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}

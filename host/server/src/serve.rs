@@ -1,0 +1,164 @@
+//! Wiring: the store, the runtime, the engine and the routes become one server.
+
+use crate::auth::{KeyError, Keys};
+use crate::routes::{self, App};
+use crate::system::{SystemClock, SystemEntropy};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwell_engine::ports::{Clock, Runtime, Store};
+use stepwell_engine::{Engine, Limits, Ports};
+use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, SetupError, WasmtimeRuntime};
+use stepwell_store::{FileNotes, OpenError, SledConfig, SledStore};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Requests that are still open when the engine has stopped get this long to end.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// In-flight notes have room for twice the attempts that may run, so that those of the last process fit beside them.
+const NOTES_PER_SLOT: usize = 2;
+
+/// What a server is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens; port 0 picks one.
+    pub listen: String,
+    /// Its folder; made with mode 0700.
+    pub data: PathBuf,
+    /// `STEPWELL_ADMIN_KEY`
+    pub admin_key: Option<String>,
+    /// The program that compiles components.
+    pub compiler: CompilerCommand,
+    /// The numbers.
+    pub limits: Limits,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error("the data folder {} cannot be used", path.display())]
+    Data {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The sandbox.
+    #[error(transparent)]
+    Runtime(#[from] SetupError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The unfinished executions.
+    #[error("the unfinished executions cannot be read: {0}")]
+    Engine(#[from] stepwell_engine::Error),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which one.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A server that is ready; it answers once it is run.
+pub struct Server {
+    engine: Engine,
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+    first_key: Option<String>,
+}
+
+impl Server {
+    /// Opens everything and goes on with unfinished executions.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to do.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let failed = |source| StartError::Data { path: config.data.clone(), source };
+        make_private(&config.data).map_err(failed)?;
+        let store_config = SledConfig::new(config.data.join("store"));
+        let store: Arc<dyn Store> = Arc::new(blocking(move || SledStore::open(&store_config)).await.map_err(failed)??);
+        let slots = config.limits.slots.total.saturating_mul(NOTES_PER_SLOT);
+        let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
+        let notes = Arc::new(notes.map_err(failed)?);
+        let keys = Keys::new(Arc::clone(&store), config.admin_key.as_deref())?;
+        let first_key = keys.first_key(SystemClock.now()).await?;
+        let ports = Ports {
+            runtime: runtime(&config, &store)?,
+            store,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            notes,
+        };
+        let engine = Engine::start(ports, config.limits).await?;
+        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
+        let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let app = App::new(engine.clone(), keys);
+        Ok(Self { engine, app, listener, address, first_key })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The admin key that this first start made; it cannot be shown again.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&str> {
+        self.first_key.as_deref()
+    }
+
+    /// Answers until `stop` resolves; then takes no new work, lets running attempts end, and returns.
+    ///
+    /// # Errors
+    /// The listener's.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let (stopped, mut is_stopped) = watch::channel(false);
+        let closing = async move {
+            // An error means that the sender is gone: then it is time to stop, too.
+            let _ = is_stopped.wait_for(|stopped| *stopped).await;
+        };
+        let serving = axum::serve(self.listener, routes::router(self.app)).with_graceful_shutdown(closing);
+        let mut serving = std::pin::pin!(serving.into_future());
+        tokio::select! {
+            result = &mut serving => return result,
+            () = stop => tracing::info!("shutting down"),
+        }
+        tokio::select! {
+            result = &mut serving => return result,
+            () = self.engine.shutdown() => {}
+        }
+        stopped.send_replace(true);
+        tokio::time::timeout(LAST_ANSWERS, serving).await.unwrap_or(Ok(()))
+    }
+}
+
+fn runtime(config: &Config, store: &Arc<dyn Store>) -> Result<Arc<dyn Runtime>, StartError> {
+    let key = CacheKey::load_or_create(&config.data.join("compiled.key"))?;
+    let folder = config.data.join("compiled");
+    let mut runtime = RuntimeConfig::new(folder, key, config.compiler.clone(), Arc::new(Arc::clone(store)));
+    runtime.component_bytes = config.limits.component_bytes;
+    runtime.max_concurrent = u32::try_from(config.limits.slots.total).unwrap_or(u32::MAX);
+    Ok(Arc::new(WasmtimeRuntime::new(runtime)?))
+}
+
+fn make_private(folder: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
+}

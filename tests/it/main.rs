@@ -1,0 +1,18 @@
+//! The whole program through its front door: the real binary, HTTP, real guests, bad input.
+
+mod bad_input;
+mod crashes;
+mod demo;
+mod fixtures;
+mod life;
+mod order;
+mod support;
+mod uploads;
+
+/// A fixture without a test of its name does not compile.
+macro_rules! assert_test_exists {
+    ($name:ident) => {
+        const _: fn() = fixtures::$name;
+    };
+}
+stepwell_guests::foreach_fixture!(assert_test_exists);
