@@ -81,7 +81,29 @@ pub(crate) struct Index {
     /// Our own descriptor of sled's `db`, for syncs.
     pub(crate) file: Arc<File>,
     folder: PathBuf,
-    _lock: File,
+    _released: Released,
+    _lock: Lock,
+}
+
+/// Waits, when dropped, until the lock that sled held on `db` is free: a process that is being started (between fork
+/// and exec) holds a copy of it a little longer than sled.
+struct Released(Arc<File>);
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        // Without the wait only the next open would fail, and it would say why.
+        let _ = self.0.lock().and_then(|()| self.0.unlock());
+    }
+}
+
+/// Our lock on the folder, given back when dropped even if a process that is being started has a copy of the file.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The end of the process gives it back too.
+        let _ = self.0.unlock();
+    }
 }
 
 /// An open store.
@@ -108,7 +130,8 @@ pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opene
     let sled = sled.flush_every_ms(Some(config.flush_every_ms));
     let tree = open_sled(folder, || sled.open())?;
     let file = Arc::new(File::options().read(true).write(true).open(sled_folder.join("db")).map_err(io)?);
-    let index = Index { tree, file, folder: sled_folder, _lock: lock };
+    let released = Released(Arc::clone(&file));
+    let index = Index { tree, file, folder: sled_folder, _released: released, _lock: lock };
 
     let progress = check_progress(folder, &index.tree)?;
     sync_all(folder, &index, durability).map_err(io)?;
@@ -135,11 +158,11 @@ fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn lock(folder: &Path) -> Result<File, OpenError> {
+fn lock(folder: &Path) -> Result<Lock, OpenError> {
     let io = |error| OpenError::Io { folder: folder.to_owned(), error };
     let lock = File::options().create(true).write(true).truncate(false).open(folder.join("lock")).map_err(io)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
         Err(TryLockError::Error(error)) => Err(io(error)),
     }

@@ -84,7 +84,7 @@ async fn a_blob_file_of_sleds_is_noticed() {
     std::fs::write(place.sled_folder().join("blobs/1"), "x").unwrap();
     assert!(matches!(store.health().await, Err(StoreError::Damaged { .. })));
     drop(store);
-    let refusal = SledStore::open(&place.config()).unwrap_err();
+    let refusal = place.try_open().unwrap_err();
     assert!(refusal.to_string().contains("a file that it does not sync"), "{refusal}");
 }
 

@@ -6,8 +6,9 @@ mod files;
 mod opening;
 mod recorder;
 
-use crate::{SledConfig, SledStore};
+use crate::{OpenError, SledConfig, SledStore};
 use bytes::Bytes;
+use std::fs::File;
 use std::path::PathBuf;
 use stepwell_core::ids::TenantId;
 use stepwell_engine::ports::{CommitError, DocumentKind, DocumentWrite, Expect, Store, StoreError, Transition};
@@ -34,12 +35,25 @@ impl Place {
     }
 
     fn open(&self) -> SledStore {
-        SledStore::open(&self.config()).unwrap()
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Result<SledStore, OpenError> {
+        self.settle();
+        SledStore::open(&self.config())
     }
 
     /// Our keys and values, without our rails.
     fn plain_sled(&self) -> sled::Db {
+        self.settle();
         sled::open(self.sled_folder()).unwrap()
+    }
+
+    /// Waits until a plain sled's lock is free: a child of another test may still hold a copy between fork and exec.
+    fn settle(&self) {
+        if let Ok(index) = File::open(self.sled_folder().join("db")) {
+            index.lock().and_then(|()| index.unlock()).unwrap();
+        }
     }
 }
 

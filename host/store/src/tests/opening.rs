@@ -33,6 +33,7 @@ async fn a_torn_snapshot_is_removed() {
     drop(store);
     let torn = place.sled_folder().join("snap.00000000FFFFFFFF.generating");
     std::fs::write(&torn, "half a snapshot, cut off").unwrap();
+    place.settle();
     assert!(sled::open(place.sled_folder()).is_err(), "sled alone fails: that is what the rail is for");
     let store = place.open();
     assert!(!torn.exists());
@@ -67,7 +68,7 @@ async fn a_damaged_index_is_refused() {
                 std::fs::remove_file(entry.path()).unwrap();
             }
         }
-        match SledStore::open(&place.config()) {
+        match place.try_open() {
             Err(refusal) => assert!(matches!(refusal, OpenError::Damaged { .. }), "{kept} bytes kept: {refusal}"),
             Ok(store) => {
                 let found = store.document(TENANT, KIND, "k").await;
@@ -91,7 +92,7 @@ async fn an_older_index_is_refused() {
     drop(store);
     std::fs::remove_dir_all(place.sled_folder()).unwrap();
     std::fs::rename(older, place.sled_folder()).unwrap();
-    let refusal = SledStore::open(&place.config()).unwrap_err();
+    let refusal = place.try_open().unwrap_err();
     assert!(refusal.to_string().contains("0 of at least 1 transitions"), "{refusal}");
 }
 
@@ -109,7 +110,7 @@ fn an_index_of_another_store_is_refused() {
     drop((place.open(), other.open()));
     std::fs::remove_dir_all(place.sled_folder()).unwrap();
     std::fs::rename(other.sled_folder(), place.sled_folder()).unwrap();
-    let refusal = SledStore::open(&place.config()).unwrap_err();
+    let refusal = place.try_open().unwrap_err();
     assert!(refusal.to_string().contains("belongs to another store"), "{refusal}");
 }
 
@@ -140,7 +141,7 @@ fn another_format_is_refused_by_both_numbers() {
     drop(place.open());
     let next = Body::Inline(Bytes::copy_from_slice(&(FORMAT + 1).to_be_bytes()));
     place.plain_sled().insert(keys::FORMAT, encode(Kind::Meta, &next)).unwrap();
-    let refusal = SledStore::open(&place.config()).unwrap_err();
+    let refusal = place.try_open().unwrap_err();
     assert!(refusal.to_string().ends_with("has format 2; this program reads format 1"), "{refusal}");
     // It was only looked at.
     assert_eq!(place.plain_sled().len(), 2);
@@ -151,7 +152,7 @@ fn a_foreign_sled_store_is_refused() {
     let place = Place::new();
     std::fs::create_dir_all(place.sled_folder()).unwrap();
     place.plain_sled().insert("somebody's", "data").unwrap();
-    let refusal = SledStore::open(&place.config()).unwrap_err();
+    let refusal = place.try_open().unwrap_err();
     assert!(refusal.to_string().contains("no format version"), "{refusal}");
 }
 
