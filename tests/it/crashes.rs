@@ -4,6 +4,8 @@ use crate::order;
 use crate::support::{Client, Server, guest};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Lines of a history by kind.
 fn kinds(client: &Client, id: &str) -> BTreeMap<String, usize> {
@@ -81,6 +83,8 @@ fn kills_under_load_lose_no_acknowledged_order() {
     let mut acknowledged = Vec::new();
     for round in 0..5 {
         let (client, id) = (server.client.clone(), id.clone());
+        let answered = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&answered);
         let starting = std::thread::spawn(move || {
             let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
             let mut acknowledged = Vec::new();
@@ -92,11 +96,12 @@ fn kills_under_load_lose_no_acknowledged_order() {
                 let Ok(mut answer) = answer else { break };
                 let Ok(body) = answer.body_mut().read_json::<Value>() else { break };
                 acknowledged.push(body["executionId"].as_str().expect("id").to_owned());
+                count.fetch_add(1, Ordering::SeqCst);
             }
             acknowledged
         });
         // Killed at some moment in the life of the orders: later in each round.
-        for _ in 0..(round + 1) * 40 {
+        while answered.load(Ordering::SeqCst) < 5 + round * 15 && !starting.is_finished() {
             server.client.get("/healthz").ok(200);
         }
         server.kill();

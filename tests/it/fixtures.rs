@@ -234,7 +234,10 @@ pub fn unknown_import() {
 
 #[test]
 pub fn uses_a_hash_map() {
-    assert_eq!(run("uses_a_hash_map")["status"], "completed");
+    let server = Server::start();
+    server.client.upload("count", &guest("fixtures/uses_a_hash_map"));
+    let ended = server.client.run_step("count", &json!(["a", "b", "a"]), &json!({}));
+    assert_eq!(ended["result"], json!({"a": 2, "b": 1}), "{ended:#}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_core_module_of_no_world_is_refused() {
     // An empty module: valid WebAssembly, but nothing that could be called.
     let (code, message) = refused(b"\0asm\x01\0\0\0", 422);
     assert_eq!(code, "wrong_world");
-    assert!(message.contains("stepwell:function/handler"), "{message}");
+    assert!(message.contains("stepwell:function/function@1.0.0"), "it says which world: {message}");
 }
 
 #[test]

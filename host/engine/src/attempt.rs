@@ -205,9 +205,10 @@ fn failure(fault: Fault) -> Failure {
             "the function wanted more memory than an attempt may have (limit `memory_bytes`)",
         ),
         Fault::Timeout => Failure::guest(code::FUNCTION_TIMEOUT, "the attempt took longer than its timeout"),
-        Fault::OutputLimit => {
-            Failure::guest(code::OUTPUT_LIMIT, "the result is larger than a payload may be (limit `payload_bytes`)")
-        }
+        Fault::OutputLimit => Failure::guest(
+            code::OUTPUT_LIMIT,
+            "the result is larger than a payload may be (limit `payload_bytes`), or lies outside of the function's memory",
+        ),
         Fault::InvalidOutput(why) => Failure::guest(code::INVALID_OUTPUT, format!("the result is {why}")),
         Fault::NoCapacity => Failure::host("the sandbox has no room"),
         Fault::Host(why) => Failure::host(why),

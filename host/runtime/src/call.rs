@@ -24,6 +24,8 @@ const GRACE: Duration = Duration::from_millis(10);
 const RANDOM_BYTES: u64 = 64 << 10;
 /// What is copied of an answer beside its text: the record of a failure, and some air.
 const ANSWER_FRAME_BYTES: usize = 4 << 10;
+/// What a guest may hand over in one host call whatever its limits: a long log line is cut, not refused.
+const HOSTCALL_BYTES: usize = 1 << 20;
 /// Resources of the host that a guest may hold: streams, pollables.
 const TABLE_CAPACITY: usize = 512;
 /// Handles in the component's own tables.
@@ -79,9 +81,9 @@ fn store(
     let state = State { wasi, table, limiter, capture, deadline };
     let mut store = Store::new(loaded.instance.engine(), state);
     store.limiter(|state| &mut state.limiter);
-    // What the host copies of a guest in one host call: an answer, with a little more for the record round it, so that a
-    // larger one is never copied. Log lines are not copied before they are cut (see `contract`).
-    store.set_hostcall_fuel(limits.output_bytes.saturating_add(ANSWER_FRAME_BYTES));
+    // What a guest hands over in one host call: an answer, with a little more for the record round it, or a log line before
+    // it is cut. A larger answer is never copied.
+    store.set_hostcall_fuel(limits.output_bytes.saturating_add(ANSWER_FRAME_BYTES).max(HOSTCALL_BYTES));
     store.set_max_component_handles(HANDLES);
     store.set_fuel(limits.fuel)?;
     store.set_epoch_deadline(1);

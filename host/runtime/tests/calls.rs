@@ -1,10 +1,35 @@
 //! Calls of hand-made guests: faults that no compiler's output shows, and what holds between calls.
+#![allow(clippy::expect_used, reason = "these are tests")]
 
 mod common;
 
 use common::{Sandbox, fault, guests, invocation};
 use std::time::Duration;
-use stepwell_engine::ports::{Fault, Runtime};
+use stepwell_engine::ports::{Fault, Invocation, Outcome, Runtime};
+
+/// A call that ends only when it is dropped.
+async fn endless(sandbox: &Sandbox) -> Invocation {
+    let prepared = sandbox.upload(guests::module("", "", "(loop $more (br $more)) unreachable")).await.expect("fits");
+    let mut invocation = invocation(&prepared, "1");
+    invocation.limits.timeout = Duration::from_secs(600);
+    invocation.limits.fuel = u64::MAX;
+    invocation
+}
+
+/// Calls until there is a slot, which a probe may hold for a moment.
+async fn with_a_slot(sandbox: &Sandbox, invocation: &Invocation) -> Outcome {
+    loop {
+        let outcome = sandbox.runtime.invoke(invocation.clone()).await;
+        if outcome.result != Err(Fault::NoCapacity) {
+            return outcome;
+        }
+    }
+}
+
+/// Returns once no slot is free.
+async fn no_slot(sandbox: &Sandbox, probe: &Invocation) {
+    while sandbox.runtime.invoke(probe.clone()).await.result != Err(Fault::NoCapacity) {}
+}
 
 const LOG: &str = r#"(import "stepwell:function/log@1.0.0" "log" (func $log (param i32 i32 i32 i32 i32)))"#;
 
@@ -14,6 +39,18 @@ async fn echo() {
     let outcome = sandbox.call(guests::echo(), r#"{"a":"ü"}"#).await;
     assert_eq!(outcome.result.expect("answer").as_str(), r#"{"a":"ü"}"#);
     assert_eq!(outcome.usage.memory_bytes, 128 << 10);
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_over_before_the_guest_frees_it() {
+    let sandbox = Sandbox::new();
+    let frees = guests::module(
+        "",
+        r#"(func (export "cabi_post_stepwell:function/handler@1.0.0#run") (param i32)
+            (memory.fill (i32.const 0) (i32.const 120) (i32.const 131072)))"#,
+        "(call $ok (i32.load offset=72 (local.get $p)) (i32.load offset=76 (local.get $p)))",
+    );
+    assert_eq!(sandbox.call(frees, "[1,2]").await.result.expect("answer").as_str(), "[1,2]");
 }
 
 #[tokio::test]
@@ -49,12 +86,12 @@ async fn memory_counts_from_the_first_page() {
 }
 
 #[tokio::test]
-async fn a_result_outside_of_memory_is_a_trap() {
+async fn a_result_that_cannot_be_taken_over_is_the_guests_fault() {
     let sandbox = Sandbox::new();
     let far = guests::module("", "", "(call $ok (i32.const 131070) (i32.const 100))");
-    assert!(matches!(fault(sandbox.call(far, "1").await), Fault::Trapped(m) if m.contains("out of bounds")));
+    assert_eq!(fault(sandbox.call(far, "1").await), Fault::OutputLimit);
     let nowhere = guests::module("", "", "(i32.const -8)");
-    assert!(matches!(fault(sandbox.call(nowhere, "1").await), Fault::Trapped(_)));
+    assert_eq!(fault(sandbox.call(nowhere, "1").await), Fault::OutputLimit);
 }
 
 #[tokio::test]
@@ -70,6 +107,7 @@ async fn a_log_line_is_escaped_and_its_flood_costs_fuel() {
     let line = &outcome.log[0];
     assert_eq!((line.level, line.message.as_str()), ("error", "\u{fffd}[31mred"));
     assert_eq!(line.fields, [("key".to_owned(), "v".to_owned())]);
+    assert!(outcome.usage.fuel > 1_000, "the host's work is paid for: {}", outcome.usage.fuel);
     let flood = guests::module(
         LOG,
         "",
@@ -94,19 +132,11 @@ async fn a_trap_names_the_innermost_functions() {
 #[tokio::test]
 async fn calls_beyond_the_slots_wait_their_turn() {
     let sandbox = Sandbox::with(|config| config.max_concurrent = 1);
-    let forever = guests::module("", "", "(loop $more (br $more)) unreachable");
-    let prepared = sandbox.upload(forever).await.expect("fits");
-    let quick = sandbox.upload(guests::echo()).await.expect("fits");
-    let mut long = invocation(&prepared, "1");
-    long.limits.timeout = Duration::from_secs(600);
-    long.limits.fuel = u64::MAX;
-    let running = sandbox.runtime.invoke(long);
-    tokio::pin!(running);
-    let refused =
-        async { while sandbox.runtime.invoke(invocation(&quick, "1")).await.result != Err(Fault::NoCapacity) {} };
+    let endless = endless(&sandbox).await;
+    let quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
     tokio::select! {
-        outcome = &mut running => panic!("it ended: {outcome:?}"),
-        () = refused => {}
+        outcome = with_a_slot(&sandbox, &endless) => panic!("it ended: {outcome:?}"),
+        () = no_slot(&sandbox, &quick) => {}
     }
 }
 
@@ -116,38 +146,29 @@ async fn dropping_the_call_stops_the_guest() {
         config.max_concurrent = 1;
         config.guest_threads = 1;
     });
-    let prepared = sandbox.upload(guests::module("", "", "(loop $more (br $more)) unreachable")).await.expect("fits");
-    let quick = sandbox.upload(guests::echo()).await.expect("fits");
-    let mut forever = invocation(&prepared, "1");
-    forever.limits.timeout = Duration::from_secs(600);
-    forever.limits.fuel = u64::MAX;
-    {
-        let running = sandbox.runtime.invoke(forever);
-        tokio::pin!(running);
-        let busy =
-            async { while sandbox.runtime.invoke(invocation(&quick, "1")).await.result != Err(Fault::NoCapacity) {} };
-        tokio::select! {
-            outcome = &mut running => panic!("it ended: {outcome:?}"),
-            () = busy => {}
-        }
+    let endless = endless(&sandbox).await;
+    let quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
+    tokio::select! {
+        outcome = with_a_slot(&sandbox, &endless) => panic!("it ended: {outcome:?}"),
+        () = no_slot(&sandbox, &quick) => {}
     }
     // The slot, and the only thread, come back.
-    while sandbox.runtime.invoke(invocation(&quick, "1")).await.result.is_err() {}
+    assert!(with_a_slot(&sandbox, &quick).await.result.is_ok());
 }
 
 #[tokio::test]
 async fn computing_guests_leave_the_thread_to_others() {
     let sandbox = Sandbox::with(|config| config.guest_threads = 1);
-    let prepared = sandbox.upload(guests::module("", "", "(loop $more (br $more)) unreachable")).await.expect("fits");
-    let quick = sandbox.upload(guests::echo()).await.expect("fits");
-    let mut forever = invocation(&prepared, "1");
-    forever.limits.timeout = Duration::from_secs(600);
-    forever.limits.fuel = u64::MAX;
-    let running = sandbox.runtime.invoke(forever);
+    let endless = endless(&sandbox).await;
+    let quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
+    let others = async {
+        for _ in 0..10 {
+            assert!(sandbox.runtime.invoke(quick.clone()).await.result.is_ok());
+        }
+    };
     tokio::select! {
-        outcome = running => panic!("it ended: {outcome:?}"),
-        outcome = async { for _ in 0..10 { let _ = sandbox.runtime.invoke(invocation(&quick, "1")).await; }
-            sandbox.runtime.invoke(invocation(&quick, "1")).await } => assert!(outcome.result.is_ok()),
+        outcome = sandbox.runtime.invoke(endless.clone()) => panic!("it ended: {outcome:?}"),
+        () = others => {}
     }
 }
 

@@ -4,7 +4,8 @@ use crate::error::ApiError;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize as _, Deserializer};
 use std::time::Duration;
@@ -16,13 +17,15 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest `?wait=`: proxies commonly cut a silent connection after a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// What is read and thrown away of a body that is too long: a client that still sends would not read the answer.
+const DRAINED_BYTES: usize = 64 << 20;
+
 /// The bytes of a body, at most so many (`limit` names it in the answer).
 pub async fn bytes(body: Body, (most, limit): (usize, &str)) -> Result<Bytes, ApiError> {
-    let read = axum::body::to_bytes(body, most);
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+    match tokio::time::timeout(BODY_TIMEOUT, read(body, most)).await {
         Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time")),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_long(&error) => {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
             let message = format!("the body is larger than {most} bytes (limit `{limit}`)");
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, limit, message))
         }
@@ -30,16 +33,21 @@ pub async fn bytes(body: Body, (most, limit): (usize, &str)) -> Result<Bytes, Ap
     }
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    use std::error::Error as _;
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
+/// `None` if it is longer than `most`.
+async fn read(mut body: Body, most: usize) -> Result<Option<Bytes>, axum::Error> {
+    let (mut kept, mut length) = (BytesMut::new(), 0usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        if length <= most {
+            kept.extend_from_slice(&data);
+        } else if length > most.saturating_add(DRAINED_BYTES) {
+            break;
+        } else {
+            kept = BytesMut::new();
         }
-        cause = error.source();
     }
-    false
+    Ok((length <= most).then(|| kept.freeze()))
 }
 
 /// A JSON body: checked for size, type, syntax and depth; still text.

@@ -26,11 +26,25 @@ pub enum Level {
     Error,
 }
 
+/// Longest message, and longest value of a field, in bytes: the host keeps no more of an attempt's log, and it stops a guest that
+/// hands over megabytes in one call.
+const TEXT_BYTES: usize = 64 << 10;
+
 /// Writes one line with its fields. The macros call it.
 pub fn write(level: Level, message: Arguments<'_>, fields: &[(&str, &dyn Display)]) {
     let fields: Vec<(String, String)> =
-        fields.iter().map(|(name, value)| ((*name).into(), value.to_string())).collect();
-    emit(level, &message.to_string(), &fields);
+        fields.iter().map(|(name, value)| ((*name).into(), cut(value.to_string()))).collect();
+    emit(level, &cut(message.to_string()), &fields);
+}
+
+/// Cuts a text at a character's boundary and marks the cut.
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES {
+        let end = (0..=TEXT_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -72,3 +86,15 @@ macro_rules! warn { ($($line:tt)+) => { $crate::log!($crate::log::Level::Warn, $
 /// Writes a log line of the level [`Error`](crate::log::Level::Error).
 #[macro_export]
 macro_rules! error { ($($line:tt)+) => { $crate::log!($crate::log::Level::Error, $($line)+) }; }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        let long = cut("ü".repeat(TEXT_BYTES));
+        assert!(long.len() <= TEXT_BYTES + '…'.len_utf8() && long.ends_with('…'));
+        assert_eq!(cut("short".to_owned()), "short");
+    }
+}

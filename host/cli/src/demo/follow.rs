@@ -37,11 +37,13 @@ impl Follow {
     pub fn until(&mut self, client: &Client, pause: Pause) -> anyhow::Result<Option<Value>> {
         loop {
             // The wait is the server's: it answers at the end, or after a moment.
-            let status = client.get(&format!("/workflows/executions/{}?wait=50ms", self.id))?;
-            let retrying = self.print_history(client)?;
-            self.print_conditions(&status);
-            if matches!(status["status"].as_str(), Some("completed" | "failed")) {
-                self.print_history(client)?;
+            let path = format!("/workflows/executions/{}", self.id);
+            let ended =
+                matches!(client.get(&format!("{path}?wait=50ms"))?["status"].as_str(), Some("completed" | "failed"));
+            let history = client.get(&format!("{path}/history?cursor={}", self.seen))?;
+            let status = client.get(&path)?;
+            let retrying = self.print(&history, &status);
+            if ended {
                 return Ok(Some(status));
             }
             if retrying && pause == Pause::FirstRetry {
@@ -50,40 +52,44 @@ impl Follow {
         }
     }
 
-    /// Prints what is new in the history; true if an attempt failed.
-    fn print_history(&mut self, client: &Client) -> anyhow::Result<bool> {
-        let history = client.get(&format!("/workflows/executions/{}/history?cursor={}", self.id, self.seen))?;
+    /// Prints what is new, in the order in which it happened; true if an attempt failed.
+    fn print(&mut self, history: &Value, status: &Value) -> bool {
         let mut failed = false;
         for line in history["items"].as_array().into_iter().flatten() {
             self.seen += 1;
-            let (step, attempt) = (line["step"].as_str().unwrap_or_default(), &line["attempt"]);
-            match line["entry"].as_str() {
-                Some("step_succeeded") => {
-                    let ms = line["usage"]["elapsed_us"].as_f64().unwrap_or_default() / 1_000.0;
-                    println!("   {step:<18} attempt {attempt} succeeded in {ms:.2} ms: {}", line["output"]);
-                }
-                Some("step_failed") => {
-                    failed = true;
-                    let failure = &line["failure"];
-                    let (code, message) = (failure["code"].as_str(), failure["message"].as_str());
-                    println!(
-                        "   {step:<18} attempt {attempt} failed: {} ({})",
-                        message.unwrap_or_default(),
-                        code.unwrap_or_default()
-                    );
-                }
-                Some("attempt_lost") => println!("   {step:<18} attempt {attempt} was lost with the server's process"),
-                Some(_) | None => {}
+            failed |= line["entry"] == "step_failed";
+            if let Some(text) = described(line) {
+                println!("   {text}");
             }
+            // A condition is evaluated with the entry that leads to it.
+            self.print_conditions(status, |step| step["endedAt"] == line["at"]);
         }
-        Ok(failed)
+        failed
     }
 
-    fn print_conditions(&mut self, status: &Value) {
+    fn print_conditions(&mut self, status: &Value, wanted: impl Fn(&Value) -> bool) {
         for (id, step) in status["steps"].as_object().into_iter().flatten() {
-            if let Some(outcome) = step["outcome"].as_bool().filter(|_| self.chosen.insert(id.clone())) {
+            let outcome = step["outcome"].as_bool().filter(|_| wanted(step));
+            if let Some(outcome) = outcome.filter(|_| self.chosen.insert(id.clone())) {
                 println!("   {id:<18} condition is {outcome}");
             }
         }
+    }
+}
+
+/// One line of a history for a reader.
+fn described(line: &Value) -> Option<String> {
+    let (step, attempt) = (line["step"].as_str().unwrap_or_default(), &line["attempt"]);
+    match line["entry"].as_str()? {
+        "step_succeeded" => {
+            let ms = line["usage"]["elapsed_us"].as_f64().unwrap_or_default() / 1_000.0;
+            Some(format!("{step:<18} attempt {attempt} succeeded in {ms:.2} ms: {}", line["output"]))
+        }
+        "step_failed" => {
+            let text = |key: &str| line["failure"][key].as_str().unwrap_or_default().to_owned();
+            Some(format!("{step:<18} attempt {attempt} failed: {} ({})", text("message"), text("code")))
+        }
+        "attempt_lost" => Some(format!("{step:<18} attempt {attempt} was lost with the server's process")),
+        _ => None,
     }
 }

@@ -55,7 +55,7 @@ impl<'a> Scan<'a> {
 pub(super) fn kind(artifact: &[u8]) -> Result<Kind, Refusal> {
     let refuse = |message: &str| Err(refuse(Code::InvalidWasm, message));
     if artifact.is_empty() {
-        return refuse("the upload is empty");
+        return refuse("the upload is empty; send the bytes of a WebAssembly component or core module");
     }
     if Parser::is_component(artifact) {
         return Ok(Kind::Component);
