@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
         // Before any thread starts: it limits its own process and then reads what strangers sent.
-        Command::CompileComponent => return stepwell_runtime::compile_child_main(),
+        Command::CompileComponent => return stepwell_server::compile_child_main(),
         Command::Serve(options) => serve::serve(options),
         Command::Demo(options) => demo::demo(&options),
     };

@@ -3,8 +3,7 @@
 use crate::args::ServeOptions;
 use anyhow::Context as _;
 use std::io::Write as _;
-use stepwell_runtime::CompilerCommand;
-use stepwell_server::{Config, Limits, Server};
+use stepwell_server::{CompilerCommand, Config, Limits, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What is logged unless `STEPWELL_LOG` says otherwise.

@@ -26,8 +26,15 @@ pub enum Wake {
 /// A set of wakes in the order of time.
 #[derive(Default)]
 pub struct Timers {
-    due: Mutex<(BTreeMap<(Timestamp, u64), Wake>, u64)>,
+    due: Mutex<Due>,
     changed: Notify,
+}
+
+#[derive(Default)]
+struct Due {
+    /// By moment, and then in the order in which they were added.
+    wakes: BTreeMap<(Timestamp, u64), Wake>,
+    added: u64,
 }
 
 impl Timers {
@@ -35,9 +42,9 @@ impl Timers {
     pub fn add(&self, at: Timestamp, wake: Wake) {
         {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            due.1 += 1;
-            let number = due.1;
-            due.0.insert((at, number), wake);
+            due.added += 1;
+            let number = due.added;
+            due.wakes.insert((at, number), wake);
         }
         self.changed.notify_one();
     }
@@ -46,14 +53,14 @@ impl Timers {
     #[must_use]
     pub fn tick(&self, now: Timestamp) -> Vec<Wake> {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = due.0.split_off(&(now.plus(1), 0));
-        std::mem::replace(&mut due.0, later).into_values().collect()
+        let later = due.wakes.split_off(&(now.plus(1), 0));
+        std::mem::replace(&mut due.wakes, later).into_values().collect()
     }
 
     /// When the next is due.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).0.first_key_value().map(|((at, _), _)| *at)
+        self.due.lock().unwrap_or_else(PoisonError::into_inner).wakes.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Waits until something is due, and takes it.

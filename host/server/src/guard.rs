@@ -3,7 +3,7 @@
 use crate::error::{ApiError, Pending, Place};
 use crate::routes::App;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
@@ -37,16 +37,25 @@ fn with_problem(response: Response, place: &Place) -> Response {
     if let Some(Pending(error)) = response.extensions().get::<Pending>().cloned() {
         let error = error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(error) = error {
-            return error.into_problem(place);
+            return keep_allow(&response, error, place);
         }
     }
     let status = response.status();
     let json = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
     if (status.is_client_error() || status.is_server_error()) && !json {
         let reason = status.canonical_reason().unwrap_or("error");
-        return ApiError::new(status, "http_error", format!("the request was refused: {reason}")).into_problem(place);
+        return keep_allow(&response, ApiError::new(status, "http_error", format!("the request was refused: {reason}")), place);
     }
     response
+}
+
+/// The error's own answer, with the list of methods that a 405 must carry (RFC 9110).
+fn keep_allow(response: &Response, error: ApiError, place: &Place) -> Response {
+    let mut problem = error.into_problem(place);
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    problem
 }
 
 fn request_id(app: &App, request: &Request) -> String {

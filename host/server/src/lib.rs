@@ -10,3 +10,4 @@ mod system;
 
 pub use serve::{Config, Server, StartError};
 pub use stepwell_engine::Limits;
+pub use stepwell_runtime::{CompilerCommand, compile_child_main};

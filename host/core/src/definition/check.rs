@@ -108,7 +108,10 @@ fn link(raw: &[RawStep<'_>], by_id: &HashMap<String, StepIx>, findings: &mut Fin
         let otherwise = step.config.and_then(|c| c.get("else")).filter(|v| !v.is_null());
         let otherwise = otherwise.map(|value| targets.exits(Some(value), "config/else", findings));
         let on_error = targets.on_error(step.config.and_then(|c| c.get("onError")), findings);
-        let otherwise = if step.is_condition() { otherwise } else { no_else(otherwise, &path, findings) };
+        if otherwise.is_some() && !step.is_condition() {
+            findings.warn(format!("{path}/config/else"), "no_effect", "only a condition step takes `else`");
+        }
+        let otherwise = otherwise.filter(|_| step.is_condition());
         let mut out = next.targets.clone();
         out.extend(otherwise.iter().flat_map(|exits| exits.targets.iter().copied()));
         out.extend(if let OnError::Handle(target) = on_error { Some(target) } else { None });
@@ -136,13 +139,6 @@ fn link(raw: &[RawStep<'_>], by_id: &HashMap<String, StepIx>, findings: &mut Fin
         findings.fault("/steps", "too_many", message);
     }
     (steps, edges)
-}
-
-fn no_else(otherwise: Option<Exits>, path: &str, findings: &mut Findings) -> Option<Exits> {
-    if otherwise.is_some() {
-        findings.warn(format!("{path}/config/else"), "no_effect", "only a condition step takes `else`");
-    }
-    None
 }
 
 struct Targets<'a> {

@@ -215,7 +215,7 @@ impl RetryPolicy {
             Backoff::Exponential => self.delay_ms.saturating_mul(1u64.checked_shl(retry - 1).unwrap_or(u64::MAX)),
         };
         let longest = longest.min(self.max_delay_ms);
-        (u128::from(longest + 1) * u128::from(chance) >> 32) as u64
+        ((u128::from(longest + 1) * u128::from(chance)) >> 32) as u64
     }
 }
 
