@@ -16,7 +16,8 @@ const DEFAULT_CODE: &str = "function_error";
 pub struct Error {
     code: String,
     message: String,
-    details: Option<Value>,
+    /// Boxed, so that a `Result` with this error stays small.
+    details: Option<Box<Value>>,
     retry: Retry,
 }
 
@@ -52,7 +53,8 @@ impl Error {
     #[must_use]
     pub fn details(mut self, details: impl Serialize) -> Self {
         let value = serde_json::to_value(details);
-        self.details = Some(value.unwrap_or_else(|error| Value::String(format!("details without JSON form: {error}"))));
+        let value = value.unwrap_or_else(|error| Value::String(format!("details without JSON form: {error}")));
+        self.details = Some(Box::new(value));
         self
     }
 
@@ -71,7 +73,7 @@ impl Error {
     /// What [`Error::details`] has set.
     #[must_use]
     pub fn details_json(&self) -> Option<&Value> {
-        self.details.as_ref()
+        self.details.as_deref()
     }
 
     /// Whether another attempt may succeed.
