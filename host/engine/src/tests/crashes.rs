@@ -104,7 +104,7 @@ fn late_result_is_dropped() {
         Box::pin(async move {
             let never: std::future::Pending<()> = std::future::pending();
             if call.context.step == "validate" {
-                never.await
+                never.await;
             }
             own_step(&call)
         })

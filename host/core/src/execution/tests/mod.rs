@@ -1,4 +1,5 @@
 //! Tests of the core: a world of one execution, in which functions are closures and time stands still.
+#![allow(clippy::needless_pass_by_value, reason = "definitions read better with values than with references")]
 
 mod joins;
 mod language;
