@@ -44,7 +44,11 @@ fn with_problem(response: Response, place: &Place) -> Response {
     let json = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
     if (status.is_client_error() || status.is_server_error()) && !json {
         let reason = status.canonical_reason().unwrap_or("error");
-        return keep_allow(&response, ApiError::new(status, "http_error", format!("the request was refused: {reason}")), place);
+        return keep_allow(
+            &response,
+            ApiError::new(status, "http_error", format!("the request was refused: {reason}")),
+            place,
+        );
     }
     response
 }
