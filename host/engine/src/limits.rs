@@ -41,7 +41,7 @@ impl Default for Limits {
             workflows: 1_000,
             fuel: 10_000_000_000,
             memory_bytes: 128 << 20,
-            attempt_timeout: Duration::from_secs(30 * 60),
+            attempt_timeout: Duration::from_secs(60 * 60),
             log_bytes: 64 << 10,
             slots: Slots { total: 64, per_tenant: 64 },
             grace: Duration::from_secs(30),
