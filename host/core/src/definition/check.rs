@@ -15,6 +15,9 @@ pub const STEPS: usize = 2_000;
 /// Most targets in all `next`, `else` and `onError` together: each fork's analysis walks them.
 pub const EDGES: usize = 20_000;
 
+/// Most forks times targets: each fork's joins are found by a walk over what it leads to, and all walks together take a second at most.
+const FORK_WORK: usize = 4_000_000;
+
 /// A definition that may be run.
 #[derive(Debug)]
 pub struct Checked {
@@ -39,6 +42,9 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
     let (mut steps, edges) = link(&raw, &by_id, &mut findings);
     let output = optional_expression(object, "output", &mut findings);
     let timeout_ms = object.get("timeout").and_then(|v| super::config::duration(v, "/timeout", &mut findings));
+    if timeout_ms == Some(0) {
+        findings.fault("/timeout", "out_of_range", "`timeout` is more than 0");
+    }
     let enabled = boolean(object, "enabled", &mut findings).unwrap_or(true);
     check_triggers(object, &mut findings);
     if object.contains_key("limit") {
@@ -48,10 +54,12 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
             "`limit` is not enforced yet; executions of this workflow run side by side",
         );
     }
+    let forks = forks(&mut steps);
+    check_fork_work(forks.len(), &edges, &mut findings);
     if !findings.faults.is_empty() {
         return Err(findings.faults);
     }
-    let graph = Graph::new(&edges, forks(&mut steps));
+    let graph = Graph::new(&edges, forks);
     for step in graph.unreachable() {
         let message = format!("nothing leads to step {:?}; it never runs", steps[step.at()].id);
         findings.warn(format!("/steps/{}", step.0), "unreachable_step", message);
@@ -222,6 +230,16 @@ fn forks(steps: &mut [Step]) -> Vec<Fork> {
         }
     }
     forks
+}
+
+fn check_fork_work(forks: usize, edges: &Edges, findings: &mut Findings) {
+    let targets: usize = edges.out.iter().map(Vec::len).sum();
+    if forks.saturating_mul(targets) > FORK_WORK {
+        let message = format!(
+            "{forks} forks and {targets} targets; a workflow has at most {FORK_WORK} of both multiplied (limit `definition`)"
+        );
+        findings.fault("/steps", "too_many", message);
+    }
 }
 
 fn optional_expression(object: &Map<String, Value>, key: &str, findings: &mut Findings) -> Option<Expression> {

@@ -1,6 +1,6 @@
 //! What a function is called with (semantics D1, D2, D3).
 
-use super::scope::{Scope, to_payload};
+use super::scope::{Parsed, Scope, to_payload};
 use super::{Execution, Pin, Place, Run, RunIx, Token};
 use crate::definition::{self, InputRule, StepKind, Workflow};
 use crate::failure::{Failure, code};
@@ -69,20 +69,19 @@ fn input(
     token: &Token,
     function: &definition::Call,
 ) -> Result<Payload, EvalError> {
-    let mut budget = Budget::new();
+    let (mut budget, parsed) = (Budget::new(), Parsed::default());
+    let scope = || Scope::of_token((execution, workflow), token, &parsed);
     let base = match &function.input {
         None => merged(&execution.input(), token.result.as_ref()),
         Some(InputRule::Expression(expression)) => {
-            let scope = Scope::of_token(execution, workflow, token).reading(expression);
-            to_payload(&expression.evaluate(&scope, &mut budget)?)
+            to_payload(&expression.evaluate(&scope().reading([expression]), &mut budget)?)
         }
         Some(InputRule::Template(template)) => {
-            let scope = Scope::of_token(execution, workflow, token);
-            to_payload(&template.evaluate(&scope, &mut budget)?)
+            to_payload(&template.evaluate(&scope().reading(template.expressions()), &mut budget)?)
         }
     };
     let Some(parameters) = &function.parameters else { return Ok(base) };
-    let scope = Scope::of_token(execution, workflow, token);
+    let scope = scope().reading(parameters.expressions());
     let parameters = to_payload(&parameters.evaluate(&scope, &mut budget)?);
     let mut fields = fields_or(&base, "input");
     fields.extend(fields_or(&parameters, "parameters"));

@@ -1,16 +1,27 @@
 //! Forks, joins and the groups between them (semantics C3, C5, D4).
 
 use super::turn::Turn;
-use super::{Group, GroupId, Place, RunIx, RunState, Token, TokenId};
+use super::{Group, GroupId, Place, Token, TokenId};
 use crate::definition::{JoinPolicy, StepIx};
 use crate::failure::{Failure, code};
 use crate::graph::ForkIx;
-use crate::payload::Payload;
+use crate::payload::{JSON_DEPTH, Payload};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Tokens that wait at one join for one group, in the order of their arrivals.
 type Waiting = BTreeMap<(StepIx, GroupId), Vec<(u32, TokenId, StepIx)>>;
+
+/// What becomes of a token that comes to a join.
+enum Gathering {
+    /// None of its groups is joined here.
+    Alone,
+    /// It waits for the others of this group.
+    For(GroupId),
+    /// The join has fired without it.
+    Over,
+}
 
 impl Turn<'_> {
     /// A run of a fork: one token becomes several, in a new group.
@@ -18,7 +29,7 @@ impl Turn<'_> {
         let Some(parent) = self.next.tokens.remove(&token) else { return Vec::new() };
         let group = GroupId(self.next.counters.groups);
         self.next.counters.groups += 1;
-        self.next.groups.insert(group, Group { fork, fired: Vec::new() });
+        self.next.groups.insert(group, Group { fork });
         let mut branch = (*parent).clone();
         branch.place = Place::Moving;
         branch.groups.push(group);
@@ -28,22 +39,27 @@ impl Turn<'_> {
     /// A token comes to a join: it waits with the others of the outermost of its groups whose fork is joined here. With no such
     /// group it goes through at once; the result is a map all the same, so that the step's input always has one shape.
     pub(super) fn arrive_at_join(&mut self, token: TokenId, join: StepIx, from: StepIx) {
-        let forks = self.workflow.graph.joined_by(join);
-        let Some(on_it) = self.next.tokens.get(&token) else { return };
-        let gathers = |group: &&GroupId| self.next.groups.get(group).is_some_and(|g| forks.contains(&g.fork));
         let arrival = self.next.counters.arrivals;
-        match on_it.groups.iter().find(gathers).copied() {
-            Some(group) if self.next.groups.get(&group).is_some_and(|g| g.fired.contains(&join)) => {
-                self.absorb(token);
-            }
-            Some(group) => {
+        match self.gathering(token, join) {
+            Gathering::Alone => self.fire(join, None, &[(arrival, token, from)]),
+            Gathering::Over => self.absorb(token),
+            Gathering::For(group) => {
                 self.next.counters.arrivals += 1;
                 if let Some(on_it) = self.token_mut(token) {
                     on_it.place = Place::At { join, group, from, arrival };
                 }
             }
-            None => self.fire(join, None, &[(arrival, token, from)]),
         }
+    }
+
+    fn gathering(&self, token: TokenId, join: StepIx) -> Gathering {
+        let forks = self.workflow.graph.joined_by(join);
+        let Some(on_it) = self.next.tokens.get(&token) else { return Gathering::Over };
+        if on_it.late_for.contains(&join) {
+            return Gathering::Over;
+        }
+        let joined = |id: &&GroupId| self.next.groups.get(id).is_some_and(|group| forks.contains(&group.fork));
+        on_it.groups.iter().find(joined).map_or(Gathering::Alone, |group| Gathering::For(*group))
     }
 
     /// Fires the joins that are due; false if nothing moved.
@@ -100,12 +116,45 @@ impl Turn<'_> {
 
     /// The gathered tokens become one, with a map of their results by the step that each came from.
     fn fire(&mut self, join: StepIx, group: Option<GroupId>, there: &[(u32, TokenId, StepIx)]) {
+        let wanted = match self.workflow.step(join).map(|step| step.join) {
+            Some(JoinPolicy::Count(n)) => there.len().min(n as usize),
+            Some(JoinPolicy::All) | None => there.len(),
+        };
+        let (there, late) = there.split_at(wanted);
+        let (joined, map) = self.gather(there);
+        let token = self.add_token(joined);
+        if let Some(group) = group {
+            self.fired_early(join, group, token);
+        }
+        late.iter().for_each(|(_, token, _)| self.absorb(*token));
+        match self.too_large(&map) {
+            None => {
+                if let Some(on_it) = self.token_mut(token) {
+                    on_it.result = Some(map);
+                }
+                self.enter(token, join);
+            }
+            Some(failure) => {
+                if let Some(run) = self.begin(token, join) {
+                    self.fail_run(run, &failure);
+                }
+            }
+        }
+    }
+
+    /// One token in place of several, and the map of their results.
+    fn gather(&mut self, there: &[(u32, TokenId, StepIx)]) -> (Token, Payload) {
         let mut results: BTreeMap<StepIx, Payload> = BTreeMap::new();
-        let mut joined =
-            Token { place: Place::Moving, result: None, error: None, groups: Vec::new(), passed: Vec::new() };
+        let mut joined = Token::new();
         let input = self.next.input();
-        for (_, id, from) in there {
+        for (nth, (_, id, from)) in there.iter().enumerate() {
             let Some(token) = self.next.tokens.remove(id) else { continue };
+            // Late is only what all of them are late for: a path that won is welcome again when a cycle brings it back.
+            if nth == 0 {
+                joined.late_for.clone_from(&token.late_for);
+            } else {
+                joined.late_for.retain(|join| token.late_for.contains(join));
+            }
             results.insert(*from, token.result.clone().unwrap_or_else(|| input.clone()));
             joined.groups.extend(&token.groups);
             joined.passed.extend(&token.passed);
@@ -115,32 +164,40 @@ impl Turn<'_> {
         joined.groups.dedup();
         joined.passed.sort_unstable();
         joined.passed.dedup();
-        let map = self.map_by_step(&results);
-        let too_large = map.as_str().len() as u64 > self.payload_limit();
-        joined.result = Some(if too_large { Payload::null() } else { map });
-        let early = group.is_some_and(|group| self.fired_early(join, group));
-        let token = self.add_token(joined);
-        if early && self.workflow.step(join).is_some_and(|step| step.cancel_rest) {
-            self.cancel_rest(group, token);
-        }
-        self.enter(token, join);
-        if too_large {
-            self.refuse_large_join(token);
-        }
+        (joined, self.map_by_step(&results))
     }
 
-    /// Notes that a join which need not wait for all has fired: later arrivals are absorbed.
-    fn fired_early(&mut self, join: StepIx, group: GroupId) -> bool {
-        let counts = self.workflow.step(join).is_some_and(|step| matches!(step.join, JoinPolicy::Count(_)));
-        if let Some(group) = self.next.groups.get_mut(&group).filter(|_| counts) {
-            group.fired.push(join);
+    /// Why a joined map is no payload: it is larger, or nested deeper, than one may be.
+    fn too_large(&self, map: &Payload) -> Option<Failure> {
+        let limit = self.payload_limit();
+        let what = if map.as_str().len() as u64 > limit {
+            format!("larger than {limit} bytes (limit `payload_bytes`)")
+        } else if map.depth() > JSON_DEPTH {
+            format!("nested deeper than {JSON_DEPTH} levels (limit `json_depth`)")
+        } else {
+            return None;
+        };
+        Some(Failure::guest(code::OUTPUT_LIMIT, format!("the joined results are {what}")))
+    }
+
+    /// A join that need not wait for all has fired: the other branches are late, or are stopped.
+    fn fired_early(&mut self, join: StepIx, group: GroupId, winner: TokenId) {
+        let Some(step) = self.workflow.step(join).filter(|step| matches!(step.join, JoinPolicy::Count(_))) else {
+            return;
+        };
+        if step.cancel_rest {
+            return self.cancel_rest(group, winner);
         }
-        counts
+        let others = self.next.tokens.iter_mut().filter(|(id, token)| **id != winner && token.groups.contains(&group));
+        for (_, token) in others {
+            if !token.late_for.contains(&join) {
+                Arc::make_mut(token).late_for.push(join);
+            }
+        }
     }
 
     /// `cancelRest`: the other tokens of the group are stopped.
-    fn cancel_rest(&mut self, group: Option<GroupId>, keep: TokenId) {
-        let Some(group) = group else { return };
+    fn cancel_rest(&mut self, group: GroupId, keep: TokenId) {
         let rest = self.next.tokens.iter().filter(|(id, token)| **id != keep && token.groups.contains(&group));
         let rest: Vec<(TokenId, Place)> = rest.map(|(id, token)| (*id, token.place)).collect();
         for (id, place) in rest {
@@ -151,32 +208,19 @@ impl Turn<'_> {
         }
     }
 
-    fn refuse_large_join(&mut self, token: TokenId) {
-        let run = self.next.tokens.get(&token).and_then(|token| match token.place {
-            Place::In(run) => Some(run),
-            Place::At { .. } | Place::Moving => None,
-        });
-        let active = |run: &RunIx| matches!(self.next.run(*run).map(|r| r.state), Some(RunState::Active { .. }));
-        if let Some(run) = run.filter(active) {
-            let limit = self.payload_limit();
-            let message = format!("the joined results are larger than {limit} bytes (limit `payload_bytes`)");
-            self.commands.push(super::Command::CancelAttempt { run });
-            self.fail_run(run, &Failure::guest(code::OUTPUT_LIMIT, message));
-        }
-    }
-
     fn absorb(&mut self, token: TokenId) {
         self.end_path(token, None);
     }
 
     /// A group ends when one token is left in it.
     fn dissolve_groups(&mut self) {
-        let mut members: BTreeMap<GroupId, u32> = BTreeMap::new();
+        // By number: in nested cycles every token is in very many groups.
+        let mut members = vec![0u32; self.next.counters.groups as usize];
         for group in self.next.tokens.values().flat_map(|token| &token.groups) {
-            *members.entry(*group).or_default() += 1;
+            members[group.0 as usize] += 1;
         }
-        self.next.groups.retain(|group, _| members.get(group).is_some_and(|count| *count > 1));
-        let ended = |group: &GroupId| members.get(group) == Some(&1);
+        self.next.groups.retain(|group, _| members[group.0 as usize] > 1);
+        let ended = |group: &GroupId| members[group.0 as usize] == 1;
         let tokens: Vec<TokenId> =
             self.next.tokens.iter().filter(|(_, t)| t.groups.iter().any(ended)).map(|(id, _)| *id).collect();
         for id in tokens {

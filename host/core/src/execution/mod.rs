@@ -43,6 +43,14 @@ impl RunIx {
     }
 }
 
+impl Token {
+    /// A token with nothing behind it.
+    fn new() -> Self {
+        let (groups, passed, late_for) = (Vec::new(), Vec::new(), Vec::new());
+        Self { place: Place::Moving, result: None, error: None, groups, passed, late_for }
+    }
+}
+
 /// Number of a token; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -85,7 +93,7 @@ pub struct Execution {
     /// The result of the path that ended last, counted or not (D9).
     pub last_ended: Option<Payload>,
     /// Failures that a handler took over (C14).
-    pub handled: Vec<ErrorDetails>,
+    pub handled: Vec<Arc<ErrorDetails>>,
 }
 
 /// How far an execution is.
@@ -123,6 +131,9 @@ pub struct Token {
     pub groups: Vec<GroupId>,
     /// The last runs that it has passed: one, or behind a join all that it gathered.
     pub passed: Vec<RunIx>,
+    /// Joins that fired early while it was under way: they absorb it (C5). Kept here and not with the group, because a branch may arrive
+    /// long after the others have ended and the group with them.
+    pub late_for: Vec<StepIx>,
 }
 
 /// Where a token is.
@@ -151,8 +162,6 @@ pub enum Place {
 pub struct Group {
     /// Which fork.
     pub fork: ForkIx,
-    /// Joins that fired before all had come; later arrivals are absorbed (C5).
-    pub fired: Vec<StepIx>,
 }
 
 /// One visit to a step.

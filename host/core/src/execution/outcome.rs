@@ -5,10 +5,13 @@ use super::turn::Turn;
 use super::{Command, ErrorDetails, Finished, Phase, Place, RunIx, RunState, TokenId};
 use crate::definition::StepIx;
 use crate::failure::{Failure, code};
-use crate::payload::Payload;
+use crate::payload::{JSON_DEPTH, Payload};
 use serde_json::json;
 use std::collections::BTreeMap;
 use stepwell_expression::Budget;
+
+/// What the merge of an input and a result may add to them, bytes.
+const ENVELOPE_BYTES: u64 = 1 << 10;
 
 impl Turn<'_> {
     /// A path ends. `counted`: the terminal step, if the path counts for the result; not so if it ended quietly or was absorbed.
@@ -27,7 +30,7 @@ impl Turn<'_> {
         let result = match &self.workflow.output {
             None => Ok(result),
             Some(output) => {
-                let scope = Scope::of_end(&self.next, self.workflow, &result).reading(output);
+                let scope = Scope::of_end((&self.next, self.workflow), &result, &self.parsed).reading([output]);
                 let value = output.evaluate(&scope, &mut Budget::new());
                 value
                     .map(|value| to_payload(&value))
@@ -124,8 +127,13 @@ impl ErrorDetails {
         json!({"code": self.code, "message": self.message, "step": self.step, "attempt": self.attempt})
     }
 
-    /// `{error, input}`: the `result` at a handler.
-    pub(super) fn handler_result(&self, input: &Payload) -> Payload {
+    /// `{error, input}`: the `result` at a handler. An input that grew larger than the workflow's input and a result together (a handler
+    /// whose own failure is handled sees the input of the first inside its own), or too deep for JSON that is read again, is left out.
+    pub(super) fn handler_result(&self, input: &Payload, payload_bytes: u64) -> Payload {
+        let null = Payload::null();
+        let fits = input.as_str().len() as u64 <= payload_bytes.saturating_mul(2).saturating_add(ENVELOPE_BYTES)
+            && input.depth() < JSON_DEPTH;
+        let input = if fits { input } else { &null };
         Payload::trusted(&format!("{{\"error\":{},\"input\":{}}}", self.seen_by_handlers(), input.as_str()))
     }
 

@@ -1,10 +1,11 @@
 //! The names that an expression sees (semantics D5, D6).
 
-use super::{ErrorDetails, Execution, Run, RunIx, RunState, Token};
+use super::{ErrorDetails, Execution, Place, Run, RunIx, RunState, Token};
 use crate::definition::{StepIx, Workflow};
 use crate::payload::Payload;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use stepwell_expression::{Expression, Value};
 
 /// What a path sees.
@@ -14,10 +15,59 @@ pub(super) struct Scope<'a> {
     /// `None`: no value yet, the input stands for it.
     result: Option<&'a Payload>,
     error: Option<&'a ErrorDetails>,
-    /// The last runs of the path.
-    passed: &'a [RunIx],
+    passed: Passed<'a>,
     /// The steps that are read; `None`: any.
     steps_read: Option<BTreeSet<String>>,
+    parsed: &'a Parsed,
+    steps: OnceCell<Value>,
+}
+
+/// Which runs a path has passed.
+#[derive(Clone, Copy)]
+enum Passed<'a> {
+    /// These, and all before them.
+    Behind(&'a [RunIx]),
+    /// All that there were.
+    Everything,
+}
+
+/// Payloads that were parsed while one entry was applied: conditions in a row mostly read the same ones. It also counts the work, since the
+/// evaluation's budget knows nothing of the parsing.
+#[derive(Default)]
+pub(super) struct Parsed {
+    values: RefCell<VecDeque<(Payload, Value)>>,
+    work: Cell<u64>,
+}
+
+/// Parsed payloads that are kept at one time.
+const PARSED: usize = 16;
+/// So much text is parsed in the time of one evaluation step.
+const BYTES_PER_STEP: u64 = 256;
+
+impl Parsed {
+    fn value(&self, payload: &Payload) -> Value {
+        if let Some((_, value)) = self.values.borrow().iter().find(|(known, _)| known.is_same(payload)) {
+            return value.clone();
+        }
+        self.spend(1 + payload.as_str().len() as u64 / BYTES_PER_STEP);
+        let value = Value::from_json_text(payload.as_str()).unwrap_or(Value::Null);
+        let mut values = self.values.borrow_mut();
+        if values.len() == PARSED {
+            values.pop_front();
+        }
+        values.push_back((payload.clone(), value.clone()));
+        value
+    }
+
+    /// Counts evaluation steps.
+    pub fn spend(&self, steps: u64) {
+        self.work.set(self.work.get().saturating_add(steps));
+    }
+
+    /// Evaluation steps so far, parsing included.
+    pub fn work(&self) -> u64 {
+        self.work.get()
+    }
 }
 
 /// The roots that are always known, for messages.
@@ -37,25 +87,39 @@ pub(super) fn to_payload(value: &Value) -> Payload {
 }
 
 impl<'a> Scope<'a> {
-    /// For a step that this token is at.
-    pub fn of_token(execution: &'a Execution, workflow: &'a Workflow, token: &'a Token) -> Self {
+    /// For a step that this token is at. The step's own run under way is not passed yet.
+    pub fn of_token(
+        (execution, workflow): (&'a Execution, &'a Workflow),
+        token: &'a Token,
+        parsed: &'a Parsed,
+    ) -> Self {
         let (result, error) = (token.result.as_ref(), token.error.as_deref());
-        Self { execution, workflow, result, error, passed: &token.passed, steps_read: None }
+        let own = match token.place {
+            Place::In(run) => execution.run(run),
+            Place::At { .. } | Place::Moving => None,
+        };
+        let passed = Passed::Behind(own.map_or(&token.passed, |run| &run.before));
+        Self { execution, workflow, result, error, passed, steps_read: None, parsed, steps: OnceCell::new() }
     }
 
     /// For `output`: all paths.
-    pub fn of_end(execution: &'a Execution, workflow: &'a Workflow, result: &'a Payload) -> Self {
-        Self { execution, workflow, result: Some(result), error: None, passed: &[], steps_read: None }
+    pub fn of_end(
+        (execution, workflow): (&'a Execution, &'a Workflow),
+        result: &'a Payload,
+        parsed: &'a Parsed,
+    ) -> Self {
+        let (result, error, passed) = (Some(result), None, Passed::Everything);
+        Self { execution, workflow, result, error, passed, steps_read: None, parsed, steps: OnceCell::new() }
     }
 
-    /// Only what this expression reads of `steps` needs to be looked up.
-    pub fn reading(mut self, expression: &Expression) -> Self {
-        self.steps_read = stepwell_expression_steps(expression);
+    /// Only what these expressions read of `steps` needs to be looked up.
+    pub fn reading<'e>(mut self, expressions: impl IntoIterator<Item = &'e Expression>) -> Self {
+        self.steps_read = steps_read(expressions);
         self
     }
 
-    fn payload(payload: &Payload) -> Value {
-        Value::from_json_text(payload.as_str()).unwrap_or(Value::Null)
+    fn payload(&self, payload: &Payload) -> Value {
+        self.parsed.value(payload)
     }
 
     fn json(value: &serde_json::Value) -> Value {
@@ -63,15 +127,15 @@ impl<'a> Scope<'a> {
     }
 
     fn input(&self) -> Value {
-        self.execution.started.as_ref().map_or(Value::Null, |started| Self::payload(&started.input))
+        self.execution.started.as_ref().map_or(Value::Null, |started| self.payload(&started.input))
     }
 
     fn result(&self) -> Value {
-        self.result.map_or_else(|| self.input(), Self::payload)
+        self.result.map_or_else(|| self.input(), |result| self.payload(result))
     }
 
     fn event(&self) -> Option<Value> {
-        Some(Self::payload(self.execution.started.as_ref()?.event.as_ref()?))
+        Some(self.payload(self.execution.started.as_ref()?.event.as_ref()?))
     }
 
     fn workflow(&self) -> Value {
@@ -88,44 +152,78 @@ impl<'a> Scope<'a> {
         Self::json(&serde_json::to_value(trigger).unwrap_or_default())
     }
 
-    /// The latest run of each step that this path has passed.
-    fn latest(&self) -> BTreeMap<StepIx, RunIx> {
+    /// The latest run of each wanted step that this path has passed. Later runs have higher numbers than those before them: taken from
+    /// the highest down, the first of a step is its latest, and what has all it wants stops.
+    fn latest(&self, wanted: &[StepIx]) -> BTreeMap<StepIx, RunIx> {
+        let runs = &self.execution.runs;
         let mut latest = BTreeMap::new();
-        let mut seen = vec![false; self.execution.runs.len()];
-        let everything: Vec<RunIx>;
-        let mut stack = if self.passed.is_empty() {
-            everything = (0u32..).map(RunIx).take(seen.len()).collect();
-            everything
-        } else {
-            self.passed.to_vec()
+        let mut heap: BinaryHeap<RunIx> = match self.passed {
+            Passed::Behind(last) => last.iter().copied().collect(),
+            Passed::Everything => (0u32..).map(RunIx).take(runs.len()).collect(),
         };
-        while let Some(at) = stack.pop() {
-            let Some(run) = self.execution.run(at) else { continue };
-            if std::mem::replace(&mut seen[at.at()], true) {
-                continue;
+        let (mut looked_at, mut last) = (0u64, None);
+        while latest.len() < wanted.len()
+            && let Some(at) = heap.pop()
+        {
+            let Some(run) = self.execution.run(at).filter(|_| last != Some(at)) else { continue };
+            looked_at += 1;
+            last = Some(at);
+            if wanted.binary_search(&run.step).is_ok() {
+                latest.entry(run.step).or_insert(at);
             }
-            let newest = latest.entry(run.step).or_insert(at);
-            *newest = (*newest).max(at);
-            stack.extend(&run.before);
+            if matches!(self.passed, Passed::Behind(_)) {
+                heap.extend(&run.before);
+            }
         }
+        self.parsed.spend(looked_at / RUNS_PER_STEP);
         latest
     }
 
     fn steps(&self) -> Value {
-        let latest = self.latest();
-        let wanted = |id: &str| self.steps_read.as_ref().is_none_or(|read| read.contains(id));
-        let steps = (0u32..).map(StepIx).zip(&self.workflow.steps).filter(|(_, step)| wanted(&step.id));
-        Value::object(steps.map(|(at, step)| {
-            let run = latest.get(&at).and_then(|run| self.execution.run(*run));
-            (step.id.as_str(), run.map_or_else(pending, |run| seen_step(run, &step.id)))
+        let mut wanted: Vec<StepIx> = match &self.steps_read {
+            Some(read) => read.iter().filter_map(|id| self.workflow.find(id)).collect(),
+            None => (0u32..).map(StepIx).take(self.workflow.steps.len()).collect(),
+        };
+        wanted.sort_unstable();
+        let latest = self.latest(&wanted);
+        Value::object(wanted.iter().map(|step| {
+            let (id, run) = (self.workflow.step_id(*step), latest.get(step).and_then(|at| self.execution.run(*at)));
+            (id, run.map_or_else(pending, |run| self.seen_step(run, id)))
         }))
+    }
+
+    /// `{status, result, error, attempts}`
+    fn seen_step(&self, run: &Run, id: &str) -> Value {
+        let status = match run.state {
+            RunState::Active { .. } => "running",
+            RunState::Completed => "completed",
+            RunState::Failed => "failed",
+            RunState::Cancelled => "cancelled",
+        };
+        let error = run.failure.as_ref().map(|failure| {
+            let error = ErrorDetails::of(failure, Some(id.to_owned()), Some(run.attempts));
+            Self::json(&error.seen_by_handlers())
+        });
+        Value::object(
+            [
+                Some(("status", Value::from(status))),
+                run.result.as_ref().map(|result| ("result", self.payload(result))),
+                error.map(|error| ("error", error)),
+                Some(("attempts", Value::Number(f64::from(run.attempts)))),
+            ]
+            .into_iter()
+            .flatten(),
+        )
     }
 }
 
-/// The steps that an expression names, if it names them all.
-fn stepwell_expression_steps(expression: &Expression) -> Option<BTreeSet<String>> {
+/// So many runs are looked at in the time of one evaluation step.
+const RUNS_PER_STEP: u64 = 8;
+
+/// The steps that expressions name, if they name them all.
+fn steps_read<'e>(expressions: impl IntoIterator<Item = &'e Expression>) -> Option<BTreeSet<String>> {
     let mut read = BTreeSet::new();
-    for (root, property) in expression.reads() {
+    for (root, property) in expressions.into_iter().flat_map(Expression::reads) {
         if root == "steps" {
             read.insert(property?.to_owned());
         }
@@ -137,41 +235,17 @@ fn pending() -> Value {
     Value::object([("status", Value::from("pending"))])
 }
 
-/// `{status, result, error, attempts}`
-fn seen_step(run: &Run, id: &str) -> Value {
-    let status = match run.state {
-        RunState::Active { .. } => "running",
-        RunState::Completed => "completed",
-        RunState::Failed => "failed",
-        RunState::Cancelled => "cancelled",
-    };
-    let error = run.failure.as_ref().map(|failure| {
-        let error = ErrorDetails::of(failure, Some(id.to_owned()), Some(run.attempts));
-        Scope::json(&error.seen_by_handlers())
-    });
-    Value::object(
-        [
-            Some(("status", Value::from(status))),
-            run.result.as_ref().map(|result| ("result", Scope::payload(result))),
-            error.map(|error| ("error", error)),
-            Some(("attempts", Value::Number(f64::from(run.attempts)))),
-        ]
-        .into_iter()
-        .flatten(),
-    )
-}
-
 impl stepwell_expression::Scope for Scope<'_> {
     fn root(&self, name: &str) -> Option<Value> {
         match name {
             "input" => return Some(self.input()),
             "result" => return Some(self.result()),
             "event" => return Some(self.event().unwrap_or(Value::Undefined)),
-            "steps" => return Some(self.steps()),
+            "steps" => return Some(self.steps.get_or_init(|| self.steps()).clone()),
             "trigger" => return Some(self.trigger()),
             "workflow" => return Some(self.workflow()),
             "execution" => return Some(self.execution()),
-            "metadata" => return Some(Self::payload(&self.workflow.metadata)),
+            "metadata" => return Some(self.payload(&self.workflow.metadata)),
             "error" => {
                 if let Some(error) = self.error {
                     return Some(Self::json(&error.seen_by_handlers()));
@@ -181,10 +255,9 @@ impl stepwell_expression::Scope for Scope<'_> {
         }
         // A bare name: fields of `result`, of `input`, of `event.data`.
         let event_data = || self.event().map(|event| event.get("data"));
-        [Some(self.result()), Some(self.input()), event_data()]
-            .into_iter()
-            .flatten()
-            .find_map(|value| own(&value, name))
+        own(&self.result(), name)
+            .or_else(|| own(&self.input(), name))
+            .or_else(|| event_data().and_then(|data| own(&data, name)))
     }
 
     fn names(&self) -> Vec<String> {

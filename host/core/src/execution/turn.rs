@@ -1,6 +1,6 @@
 //! What one entry sets in motion: tokens move until each waits for something, or nothing is left.
 
-use super::scope::Scope;
+use super::scope::{Parsed, Scope};
 use super::{Command, Entry, ErrorDetails, Execution, Phase, Place, Run, RunIx, RunState, Started, Token, TokenId};
 use crate::definition::{Exits, OnError, Step, StepIx, StepKind, Workflow};
 use crate::failure::{Failure, code};
@@ -8,12 +8,15 @@ use crate::payload::Payload;
 use crate::time::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use stepwell_expression::Budget;
+use stepwell_expression::{Budget, EvalError, Expression};
 
 /// The third abnormal end of the process during the same step run is the step's failure (semantics C15).
 const STRIKES: u32 = 3;
 /// A guest may ask to wait this long before its next attempt; a longer wish is cut. A day, in milliseconds.
 const LONGEST_RETRY_AFTER_MS: u64 = 86_400_000;
+/// Evaluation steps of all conditions that one entry sets off: a tenth of a second, or one where each step scans much text. Conditions in a row without a function between them see
+/// the same values again and again; more of them than this is a cycle that would only end at the budget of step runs, hours later.
+const WORK_PER_ENTRY: u64 = 100_000;
 
 /// The state while it changes.
 pub(super) struct Turn<'a> {
@@ -21,6 +24,7 @@ pub(super) struct Turn<'a> {
     pub(super) workflow: &'a Workflow,
     pub(super) at: Timestamp,
     pub(super) commands: Vec<Command>,
+    pub(super) parsed: Parsed,
     arrivals: VecDeque<Arrival>,
 }
 
@@ -44,7 +48,8 @@ pub(super) enum Via {
 
 impl<'a> Turn<'a> {
     pub fn new(execution: &Execution, workflow: &'a Workflow, at: Timestamp) -> Self {
-        Self { next: execution.clone(), workflow, at, commands: Vec::new(), arrivals: VecDeque::new() }
+        let (next, commands, arrivals) = (execution.clone(), Vec::new(), VecDeque::new());
+        Self { next, workflow, at, commands, parsed: Parsed::default(), arrivals }
     }
 
     /// The execution begins at its first step.
@@ -54,8 +59,7 @@ impl<'a> Turn<'a> {
         self.next.started_at = self.at;
         self.next.deadline = self.workflow.timeout_ms.map(|ms| self.at.plus(ms));
         self.commands.extend(self.next.deadline.map(|at| Command::WatchDeadline { at }));
-        let token = Token { place: Place::Moving, result: None, error: None, groups: Vec::new(), passed: Vec::new() };
-        let token = self.add_token(token);
+        let token = self.add_token(Token::new());
         self.arrivals.push_back(Arrival { token, step: StepIx(0), via: Via::Start });
     }
 
@@ -112,7 +116,8 @@ impl<'a> Turn<'a> {
     }
 
     fn failed(&mut self, run: RunIx, failure: &Failure, chance: u32) {
-        self.next.result_bytes += (failure.message.len() + failure.code.len()) as u64;
+        let details = failure.details.as_ref().map_or(0, |details| details.as_str().len());
+        self.next.result_bytes += (failure.message.len() + failure.code.len() + details) as u64;
         let Some(active) = self.next.run(run) else { return };
         let (RunState::Active { attempt, .. }, Some(step)) = (active.state, self.workflow.step(active.step)) else {
             return;
@@ -162,23 +167,36 @@ impl<'a> Turn<'a> {
             StepKind::Function(_) => {
                 self.commands.push(Command::RunAttempt { run, attempt: 1, not_before: None });
             }
-            StepKind::Condition(condition) => {
-                let chosen = self.next.tokens.get(&token).map(|on_it| {
-                    let scope = Scope::of_token(&self.next, workflow, on_it).reading(condition);
-                    condition.evaluate(&scope, &mut Budget::new())
-                });
-                match chosen {
-                    Some(Ok(value)) => self.choose((token, run), step, value.truthy()),
-                    Some(Err(error)) => {
-                        self.fail_run(run, &Failure::guest(code::EXPRESSION_ERROR, error.to_string()));
-                    }
-                    None => {}
-                }
-            }
+            StepKind::Condition(condition) => match self.evaluate(token, condition) {
+                Some(Ok(value)) => self.choose((token, run), step, value),
+                Some(Err(error)) => self.fail_run(run, &Failure::guest(code::EXPRESSION_ERROR, error.to_string())),
+                None => self.exhausted(at),
+            },
         }
     }
 
-    fn begin(&mut self, token: TokenId, step: StepIx) -> Option<RunIx> {
+    /// A condition's outcome; `None` if this entry has set off too much work already.
+    fn evaluate(&self, token: TokenId, condition: &Expression) -> Option<Result<bool, EvalError>> {
+        let on_it = self.next.tokens.get(&token).filter(|_| self.parsed.work() < WORK_PER_ENTRY)?;
+        let scope = Scope::of_token((&self.next, self.workflow), on_it, &self.parsed).reading([condition]);
+        let mut budget = Budget::new();
+        let before = budget.steps_left();
+        let value = condition.evaluate(&scope, &mut budget);
+        self.parsed.spend(u64::from(before - budget.steps_left()));
+        Some(value.map(|value| value.truthy()))
+    }
+
+    fn exhausted(&mut self, at: StepIx) {
+        let message = format!(
+            "conditions in a row took more than {WORK_PER_ENTRY} evaluation steps without a function between them; \
+             is there a cycle that no condition ends?"
+        );
+        let failure = Failure::guest(code::STEP_BUDGET_EXCEEDED, message);
+        let at = Some(self.workflow.step_id(at).to_owned());
+        self.fail_execution(ErrorDetails::of(&failure, at, None));
+    }
+
+    pub(super) fn begin(&mut self, token: TokenId, step: StepIx) -> Option<RunIx> {
         let budget = self.next.started.as_ref().map_or(0, |started| started.limits.step_runs);
         let count = u32::try_from(self.next.runs.len()).unwrap_or(u32::MAX);
         if count >= budget {
@@ -189,13 +207,13 @@ impl<'a> Turn<'a> {
             return None;
         }
         let run = RunIx(count);
-        let number = self.next.runs.iter().filter(|other| other.step == step).count() + 1;
+        let number = self.number(step);
         let on_it = self.token_mut(token)?;
         on_it.place = Place::In(run);
         let before = std::mem::replace(&mut on_it.passed, vec![run]);
         self.next.runs.push(Arc::new(Run {
             step,
-            number: u32::try_from(number).unwrap_or(u32::MAX),
+            number,
             token,
             before,
             state: RunState::Active { attempt: 1, not_before: None },
@@ -207,6 +225,11 @@ impl<'a> Turn<'a> {
             ended_at: None,
         }));
         Some(run)
+    }
+
+    /// The number of the next run of a step, from 1. In a cycle the last one is near the end.
+    fn number(&self, step: StepIx) -> u32 {
+        self.next.runs.iter().rev().find(|run| run.step == step).map_or(1, |run| run.number.saturating_add(1))
     }
 
     /// A condition was evaluated: transparent, the token keeps its result (D3).
@@ -249,7 +272,6 @@ impl<'a> Turn<'a> {
     /// A step failed for good: its handler takes over, or the execution fails (C6, C14).
     pub(super) fn fail_run(&mut self, run: RunIx, failure: &Failure) {
         let workflow = self.workflow;
-        let input = super::input::failed_input(&self.next, workflow, run);
         let Some(token) = self.close(run, RunState::Failed, |closed| closed.failure = Some(failure.clone())) else {
             return;
         };
@@ -259,16 +281,19 @@ impl<'a> Turn<'a> {
         match step.on_error {
             OnError::Fail => self.fail_execution(error),
             OnError::Continue => {
-                self.next.handled.push(error);
+                self.next.handled.push(Arc::new(error));
                 self.set_result(token, run, Some(Payload::null()));
                 self.leave(token, run);
             }
             OnError::Handle(handler) => {
-                self.next.handled.push(error.clone());
-                self.set_result(token, run, Some(error.handler_result(&input)));
+                let input = super::input::failed_input(&self.next, workflow, run);
+                let result = error.handler_result(&input, self.payload_limit());
+                let error = Arc::new(error);
+                self.next.handled.push(Arc::clone(&error));
+                self.set_result(token, run, Some(result));
                 self.move_on(token);
                 if let Some(on_it) = self.token_mut(token) {
-                    on_it.error = Some(Arc::new(error));
+                    on_it.error = Some(error);
                 }
                 self.arrivals.push_back(Arrival { token, step: handler, via: Via::Handler });
             }

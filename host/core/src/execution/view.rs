@@ -1,6 +1,6 @@
 //! What a client sees of an execution (http-api.md section 1).
 
-use super::{Entry, Execution, Phase, Run, RunIx, RunState};
+use super::{Entry, ErrorDetails, Execution, Phase, Run, RunIx, RunState};
 use crate::definition::{StepIx, Workflow};
 use crate::failure::code;
 use crate::payload::Payload;
@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The parts of an execution's answer that its own status and lists share.
 #[derive(Debug, Clone, Serialize)]
@@ -35,7 +36,7 @@ pub struct Outline {
     pub error: Option<String>,
     /// `{code, message, step, attempt, retryable, source, details?}`
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_details: Option<Value>,
+    pub error_details: Option<ErrorDetails>,
 }
 
 #[derive(Serialize)]
@@ -45,8 +46,8 @@ struct View<'a> {
     outline: Outline,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a Payload>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    handled_errors: Vec<Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    handled_errors: &'a [Arc<ErrorDetails>],
     steps: indexmap::IndexMap<&'a str, StepView>,
 }
 
@@ -68,9 +69,8 @@ struct StepView {
 #[must_use]
 pub fn view(execution: &Execution, workflow: &Workflow, now: Timestamp, begun: bool) -> String {
     let result = if let Phase::Completed(result) = &execution.phase { Some(result) } else { None };
-    let handled_errors = execution.handled.iter().filter_map(|e| serde_json::to_value(e).ok()).collect();
     let outline = outline(execution, now, begun);
-    let view = View { outline, result, handled_errors, steps: steps(execution, workflow) };
+    let view = View { outline, result, handled_errors: &execution.handled, steps: steps(execution, workflow) };
     serde_json::to_string(&view).unwrap_or_else(|_| "{}".to_owned())
 }
 
@@ -89,8 +89,8 @@ pub fn outline(execution: &Execution, now: Timestamp, begun: bool) -> Outline {
         state,
         started_at: execution.started_at.rfc3339(),
         ended_at: execution.ended_at.map(Timestamp::rfc3339),
-        error: error.map(super::ErrorDetails::sentence),
-        error_details: error.and_then(|error| serde_json::to_value(error).ok()),
+        error: error.map(ErrorDetails::sentence),
+        error_details: error.cloned(),
     }
 }
 
@@ -148,7 +148,9 @@ fn step_view(run: &Run, runs: u32, is_condition: bool) -> StepView {
 #[must_use]
 pub fn history_line(seq: u32, at: Timestamp, entry: &Entry, step_of: impl Fn(RunIx) -> Option<String>) -> Value {
     let mut line = json!({"seq": seq, "at": at.rfc3339()});
-    let (kind, fields) = match serde_json::to_value(entry).unwrap_or_default() {
+    // By way of the text: results may be nested deeper than serde_json follows by itself.
+    let entry_value = serde_json::to_string(entry).map_or(Value::Null, |text| Payload::trusted(&text).to_value());
+    let (kind, fields) = match entry_value {
         Value::Object(tagged) => tagged.into_iter().next().unwrap_or_default(),
         Value::String(kind) => (kind, Value::Null),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => (String::new(), Value::Null),

@@ -160,6 +160,63 @@ fn any_fires_at_the_first_and_absorbs_the_rest() {
 }
 
 #[test]
+fn any_takes_one_even_if_several_arrive_at_once() {
+    for (config, expected) in [
+        (json!({"join": "any"}), json!({"b": "a"})),
+        (json!({"join": {"count": 2}}), json!({"b": "a", "c": "a"})),
+        (json!({"join": "any", "cancelRest": true}), json!({"b": "a"})),
+        (json!({"join": "all"}), json!({"b": "a", "c": "a", "e": "a"})),
+    ] {
+        let mut d = f("d", Value::Null);
+        d["config"] = config.clone();
+        let branch = |id: &str| c(id, "true", json!("d"), Value::Null);
+        let w = workflow(&json!([f("a", json!(["b", "c", "e"])), branch("b"), branch("c"), branch("e"), d]));
+        let world = ran(&w, &json!({}), &|step, input, _| Ok(if step == "d" { input.clone() } else { json!(step) }));
+        assert_eq!((world.result(), &world.view()["steps"]["d"]["runs"]), (expected, &json!(1)), "{config}");
+    }
+}
+
+#[test]
+fn a_late_branch_is_absorbed_even_if_nobody_else_is_left() {
+    let mut d = f("d", Value::Null);
+    d["config"] = json!({"join": "any"});
+    let w = workflow(&json!([f("a", json!(["b", "c"])), f("b", json!("d")), f("c", json!("d")), d]));
+    let mut world = World::start(&w, &json!({}));
+    // a, b, then d to its end, and only then c.
+    for at in [0, 0, 1, 0] {
+        world.step(at, &own_id);
+    }
+    assert_eq!((world.result(), &world.view()["steps"]["d"]["runs"]), (json!("d"), &json!(1)));
+}
+
+#[test]
+fn any_in_a_cycle_fires_again_while_a_branch_of_the_last_round_is_under_way() {
+    let mut d = f("d", json!("x"));
+    d["config"] = json!({"join": "any"});
+    let w = workflow(&json!([
+        f("a", json!(["b", "slow"])),
+        f("b", json!("d")),
+        f("slow", json!("d")),
+        d,
+        c("x", "result.round < 2", json!("a"), json!("end")),
+        f("end", Value::Null)
+    ]));
+    let round = std::cell::Cell::new(0);
+    let behaviour = |step: &str, _: &Value, _: u32| {
+        round.set(round.get() + u32::from(step == "d"));
+        Ok(json!({"at": step, "round": round.get()}))
+    };
+    let mut world = World::start(&w, &json!({}));
+    let is_slow = |world: &World<'_>, run: RunIx| w.step_id(world.execution.run(run).expect("run").step) == "slow";
+    while let Some(quick) = world.todo.iter().position(|(run, _)| !is_slow(&world, *run)) {
+        world.step(quick, &behaviour);
+    }
+    assert_eq!(world.view()["steps"]["end"]["status"], "completed", "nobody waited for the slow ones");
+    world.run(|| 0, &behaviour);
+    assert_eq!((round.get(), world.result()), (2, json!({"at": "end", "round": 2})), "late branches are absorbed");
+}
+
+#[test]
 fn cancel_rest_stops_the_siblings() {
     let mut d = f("d", Value::Null);
     d["config"] = json!({"join": {"count": 2}, "cancelRest": true});

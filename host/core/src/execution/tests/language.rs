@@ -111,6 +111,26 @@ fn steps_shows_the_latest_run_that_this_path_has_passed() {
 }
 
 #[test]
+fn in_a_cycle_steps_shows_the_last_run_and_not_the_one_under_way() {
+    let w = workflow(&json!([
+        with_config(f("page", json!("more")), json!({"input": {"cursor": "{{ steps.page.result?.next }}"}})),
+        c(
+            "more",
+            "result.next < 3 && (steps.more.status === 'pending') === (result.next === 1)",
+            json!("page"),
+            Value::Null
+        )
+    ]));
+    let seen = std::cell::RefCell::new(Vec::new());
+    let world = ran(&w, &json!({}), &|_, given, _| {
+        seen.borrow_mut().push(given["cursor"].clone());
+        Ok(json!({"next": given["cursor"].as_f64().unwrap_or(0.0) + 1.0}))
+    });
+    assert_eq!(seen.into_inner(), [Value::Null, json!(1), json!(2)]);
+    assert_eq!(world.result(), json!({"next": 3.0}));
+}
+
+#[test]
 fn retries_are_attempts_after_the_first() {
     let config = json!({"retries": 2, "retry": {"delay": 10, "backoff": "constant"}});
     let w = workflow(&json!([with_config(f("a", Value::Null), config)]));

@@ -1,6 +1,7 @@
 //! Tests of the core: a world of one execution, in which functions are closures and time stands still.
 #![allow(clippy::needless_pass_by_value, reason = "definitions read better with values than with references")]
 
+mod bounds;
 mod joins;
 mod language;
 mod matrix;
