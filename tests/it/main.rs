@@ -7,6 +7,9 @@ mod demo;
 mod fixtures;
 mod life;
 mod order;
+mod raw;
+mod shapes;
+mod stopping;
 mod support;
 mod uploads;
 

@@ -60,7 +60,17 @@ impl Server {
     }
 
     pub fn on(data: std::sync::Arc<TempDir>, args: Vec<String>, key: Option<&str>) -> Self {
+        Self::spawn(program(), data, args, key)
+    }
+
+    /// With so much logged to a file.
+    pub fn logging(file: std::fs::File, filter: &str) -> Self {
         let mut command = program();
+        command.env("STEPWELL_LOG", filter).stderr(file);
+        Self::spawn(command, std::sync::Arc::new(tempfile::tempdir().expect("a folder")), vec![], Some(KEY))
+    }
+
+    fn spawn(mut command: Command, data: std::sync::Arc<TempDir>, args: Vec<String>, key: Option<&str>) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path().join("data")).args(&args);
         command.envs(key.map(|key| ("STEPWELL_ADMIN_KEY", key))).stdout(Stdio::piped());
         let mut child = command.spawn().expect("starts");
@@ -94,10 +104,15 @@ impl Server {
         self.child.wait().expect("ends");
     }
 
-    /// SIGTERM; returns whether it ended well.
-    pub fn terminate(&mut self) -> bool {
+    /// SIGTERM, and nothing else.
+    pub fn signal_term(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signals");
+    }
+
+    /// SIGTERM; returns whether it ended well.
+    pub fn terminate(&mut self) -> bool {
+        self.signal_term();
         self.child.wait().expect("ends").success()
     }
 

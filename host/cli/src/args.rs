@@ -24,8 +24,15 @@ pub enum Command {
     CompileComponent,
 }
 
+/// What `serve --help` says about the variables; they are no options, because anybody on the machine can read a command line.
+const VARIABLES: &str = "Variables:
+  STEPWELL_ADMIN_KEY  The admin key as it stands, at least 32 printable characters without spaces.
+                      Without it, the first start makes a key and prints it once
+  STEPWELL_LOG        What is logged to stderr [default: info], for instance warn,stepwell::guest=debug";
+
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = VARIABLES)]
 pub struct ServeOptions {
     /// Where to listen; port 0 picks one. `listening on http://ADDR` is printed when the server is ready
     #[arg(long, env = "STEPWELL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7878")]
@@ -33,12 +40,12 @@ pub struct ServeOptions {
     /// The server's folder; it is made on the first start, and closed to other users
     #[arg(long, env = "STEPWELL_DATA", value_name = "DIR", default_value = "stepwell-data")]
     pub data: PathBuf,
-    /// The default tenant's admin key as it stands: at least 32 printable characters. Without it, a first start makes one and prints it once
-    #[arg(long, env = "STEPWELL_ADMIN_KEY", value_name = "KEY", hide_env_values = true)]
-    pub admin_key: Option<String>,
     /// Attempts that run at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
+    /// Connections at once; further ones are answered 503
+    #[arg(long, value_name = "N", default_value_t = 4_096, value_parser = clap::value_parser!(u16).range(1..))]
+    pub connections: u16,
     /// Fuel of one attempt: 10000000000 is about five seconds of compute
     #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
     pub fuel: u64,

@@ -1,21 +1,38 @@
 //! `stepwell serve`.
 
 use crate::args::ServeOptions;
-use anyhow::Context as _;
-use std::io::Write as _;
+use anyhow::{Context as _, bail};
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 use stepwell_server::{CompilerCommand, Config, Limits, Server};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// What is logged unless `STEPWELL_LOG` says otherwise.
-const LOG: &str = "info,stepwell::guest=info";
+const LOG: &str = "info";
+
+/// Threads that block get this long to end with the process.
+const LAST_THREADS: Duration = Duration::from_secs(5);
 
 /// Runs the server until it is told to stop.
 pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let filter = std::env::var("STEPWELL_LOG").unwrap_or_else(|_| LOG.to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(filter).context("STEPWELL_LOG is not a log filter")?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")?;
-    runtime.block_on(run(options))
+    let done = runtime.block_on(run(options));
+    // What still blocks a thread then is not waited for: the store survives worse.
+    runtime.shutdown_timeout(LAST_THREADS);
+    done
+}
+
+/// `STEPWELL_ADMIN_KEY`; what is no text is a key all the same, a bad one.
+fn admin_key() -> Option<String> {
+    std::env::var_os("STEPWELL_ADMIN_KEY").map(|key| key.to_string_lossy().into_owned())
 }
 
 async fn run(options: ServeOptions) -> anyhow::Result<()> {
@@ -27,13 +44,13 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let config = Config {
         listen: options.listen,
         data: options.data,
-        admin_key: options.admin_key,
+        admin_key: admin_key(),
         compiler: CompilerCommand { program, args: vec!["compile-component".to_owned()] },
         limits,
+        connections: usize::from(options.connections),
     };
     let server = Server::start(config).await?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let mut signals = Signals::new()?;
     let mut out = std::io::stdout().lock();
     if let Some(key) = server.first_key() {
         writeln!(out, "admin key (shown once, keep it): {key}")?;
@@ -41,11 +58,37 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
     writeln!(out, "listening on http://{}", server.address())?;
     out.flush()?;
     drop(out);
+    let (tell, mut told) = watch::channel(());
     let stop = async move {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
-        }
+        // An error means that the sender is gone, and with it the server.
+        let _ = told.changed().await;
     };
-    server.run(stop).await.context("the listener failed")
+    let twice = async {
+        signals.next().await;
+        tell.send_replace(());
+        signals.next().await;
+    };
+    tokio::select! {
+        () = server.run(stop) => Ok(()),
+        () = twice => bail!("ended at once by a second signal; what was running runs again at the next start"),
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupted: signal(SignalKind::interrupt())?, terminated: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
 }

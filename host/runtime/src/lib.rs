@@ -32,3 +32,4 @@ mod ticker;
 pub use compile::compile_child_main;
 pub use config::{CacheKey, CompileLimits, CompilerCommand, RuntimeConfig, SetupError};
 pub use runtime::WasmtimeRuntime;
+pub use text::printable;

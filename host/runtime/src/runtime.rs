@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_engine::ports::{ComponentSource, Fault, Invocation, Outcome, Prepared, Runtime, RuntimeError, Usage};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, JoinError};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -103,7 +103,12 @@ impl Runtime for WasmtimeRuntime {
         if let Some((facts, _)) = self.shared.read(digest).await? {
             return Ok(prepared(digest, facts, 0));
         }
-        let compiled = self.shared.compile(digest, &artifact).await?;
+        let turn = self.shared.compiler.turn().await?;
+        // Somebody else may have uploaded the same meanwhile.
+        if let Some((facts, _)) = self.shared.read(digest).await? {
+            return Ok(prepared(digest, facts, 0));
+        }
+        let compiled = self.shared.compile(digest, &artifact, &turn).await?;
         Ok(prepared(digest, compiled.facts, compiled.compile_ms))
     }
 
@@ -174,8 +179,9 @@ impl Shared {
             }
         }
         let artifact = self.original(invocation.tenant, digest).await?;
-        let compiled = self.compile(digest, &artifact).await;
-        let compiled = compiled.map_err(|error| Fault::Host(format!("the component cannot be compiled: {error}")))?;
+        let uncompiled = |error: RuntimeError| Fault::Host(format!("the component cannot be compiled: {error}"));
+        let turn = self.compiler.turn().await.map_err(uncompiled)?;
+        let compiled = self.compile(digest, &artifact, &turn).await.map_err(uncompiled)?;
         self.link(compiled.code).await.map_err(|error| Fault::Host(format!("the component cannot be loaded: {error}")))
     }
 
@@ -191,8 +197,13 @@ impl Shared {
     }
 
     /// Compiles in the child, makes sure that the result can be served, and keeps it.
-    async fn compile(&self, digest: Digest, artifact: &Bytes) -> Result<Compiled, RuntimeError> {
-        let compiled = self.compiler.compile(artifact).await?;
+    async fn compile(
+        &self,
+        digest: Digest,
+        artifact: &Bytes,
+        turn: &SemaphorePermit<'_>,
+    ) -> Result<Compiled, RuntimeError> {
+        let compiled = self.compiler.compile(artifact, turn).await?;
         let (engine, cache) = (self.engine.clone(), Arc::clone(&self.cache));
         blocking(move || {
             // Only the engine with the pool knows the pool's limits.

@@ -2,7 +2,7 @@
 
 /// The text on one line, at most `max` bytes: control characters (also ESC and the marks that turn the direction of
 /// writing) become U+FFFD, line breaks and tabs become spaces, a cut is marked.
-pub(crate) fn printable(text: &str, max: usize) -> String {
+pub fn printable(text: &str, max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(max));
     for c in text.chars() {
         let c = shown(c);

@@ -228,3 +228,16 @@ async fn the_compiler_sees_nothing_of_the_servers_environment() {
         "{names:?}"
     );
 }
+
+#[test]
+fn a_compiler_whose_server_is_gone_ends() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_stepwell-compile"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // It would wait for its input for ever: the input stays open, only nobody is left who reads the answer.
+    let _input = child.stdin.take();
+    drop(child.stdout.take());
+    assert!(!child.wait().expect("ends").success());
+}

@@ -6,6 +6,9 @@ use serde::Serialize;
 use stepwell_core::failure::{Failure, Source};
 use stepwell_engine::Error;
 
+/// Longest message: as long as a function's may be, and the mark of a cut.
+const MESSAGE_BYTES: usize = stepwell_core::failure::MESSAGE_BYTES + '…'.len_utf8();
+
 /// An error on its way out.
 #[derive(Debug)]
 pub struct ApiError {
@@ -65,7 +68,7 @@ pub struct Place {
 impl ApiError {
     /// An error with this status and code.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        let (code, message) = (code.to_owned(), message.into());
+        let (code, message) = (code.to_owned(), shortened(message.into()));
         Self { status, code, message, fields: Vec::new(), retry_after_s: None, failure: None }
     }
 
@@ -84,6 +87,21 @@ impl ApiError {
         self
     }
 
+    /// The same, for a limit that is soon free again.
+    pub fn soon(self) -> Self {
+        Self { retry_after_s: Some(1), ..self }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Seconds after which a repetition may succeed.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after_s
+    }
+
     /// 422: a function's bad outcome.
     pub fn guest(failure: Failure) -> Self {
         let status = match failure.source {
@@ -94,8 +112,8 @@ impl ApiError {
         Self { failure: Some(Box::new(failure)), ..error }
     }
 
-    /// The body for this place.
-    pub fn into_problem(self, place: &Place) -> Response {
+    /// The body for this place, as JSON text.
+    pub fn body(&self, place: &Place) -> String {
         let status = self.status.as_u16();
         let failure = self.failure.as_deref();
         let problem = Problem {
@@ -113,8 +131,13 @@ impl ApiError {
             source: failure.map(|failure| failure.source),
             request_id: &place.request_id,
         };
-        let body = serde_json::to_string(&problem)
-            .unwrap_or_else(|_| r#"{"message":"the error cannot be written","code":"internal"}"#.to_owned());
+        serde_json::to_string(&problem)
+            .unwrap_or_else(|_| r#"{"message":"the error cannot be written","code":"internal"}"#.to_owned())
+    }
+
+    /// The answer for this place.
+    pub fn into_problem(self, place: &Place) -> Response {
+        let body = self.body(place);
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -179,6 +202,15 @@ impl From<Error> for ApiError {
             Error::Broken => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message),
         }
     }
+}
+
+/// Messages quote what was sent, ids for instance; nobody needs all of a long one back.
+fn shortened(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
+        message.push('…');
+    }
+    message
 }
 
 /// `/steps/0/config/else` as `steps[0].config.else`.

@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -20,17 +20,39 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What is read and thrown away of a body that is too long: a client that still sends would not read the answer.
 const DRAINED_BYTES: usize = 64 << 20;
 
-/// The bytes of a body, at most so many (`limit` names it in the answer).
-pub async fn bytes(body: Body, (most, limit): (usize, &str)) -> Result<Bytes, ApiError> {
+/// The bytes of a request's body, at most so many (`limit` names it in the answer).
+pub async fn bytes(request: Request, (most, limit): (usize, &str)) -> Result<Bytes, ApiError> {
+    let (parts, body) = request.into_parts();
+    check_encoding(&parts.headers)?;
+    let too_large = || {
+        let message = format!("the body is larger than {most} bytes (limit `{limit}`)");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, limit, message)
+    };
+    if is_hopeless(&parts.headers, most) {
+        return Err(too_large());
+    }
     match tokio::time::timeout(BODY_TIMEOUT, read(body, most)).await {
         Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time")),
         Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
-            let message = format!("the body is larger than {most} bytes (limit `{limit}`)");
-            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, limit, message))
-        }
+        Ok(Ok(None)) => Err(too_large()),
         Ok(Err(_)) => Err(ApiError::wrong_shape("body", "the body ended before it was complete")),
     }
+}
+
+/// Whether a body that says its length need not be read at all: its sender asks first, or it is too long even to be thrown away.
+fn is_hopeless(headers: &HeaderMap, most: usize) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let read = if headers.contains_key(header::EXPECT) { most } else { most.saturating_add(DRAINED_BYTES) };
+    length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > read))
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    let message = "send the body as it is, without `Content-Encoding`";
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
 }
 
 /// `None` if it is longer than `most`.
@@ -52,10 +74,10 @@ async fn read(mut body: Body, most: usize) -> Result<Option<Bytes>, axum::Error>
 
 /// A JSON body: checked for size, type, syntax and depth; still text.
 pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiError> {
-    let (parts, body) = request.into_parts();
-    check_json_type(&parts.headers)?;
-    let bytes = bytes(body, size).await?;
+    check_json_type(request.headers())?;
+    let bytes = bytes(request, size).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::wrong_shape("body", "the body is not UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors and shells write a byte order mark
     if text.trim().is_empty() {
         return Err(ApiError::wrong_shape("body", "the body is empty; send JSON"));
     }
@@ -65,13 +87,16 @@ pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiE
             InvalidPayload::TooDeep => "json_depth",
             InvalidPayload::LoneSurrogate(_) | InvalidPayload::NumberRange(_) => "invalid_json_value",
         };
-        ApiError::wrong_shape("body", format!("the body is {error}")).with_code(code)
+        ApiError::wrong_shape("body", format!("body: {error}")).with_code(code)
     })
 }
 
 /// A JSON body of a known form.
 pub async fn typed<T: DeserializeOwned>(request: Request, size: (usize, &str)) -> Result<T, ApiError> {
     let payload = json(request, size).await?;
+    if !payload.as_str().trim_start().starts_with('{') {
+        return Err(ApiError::wrong_shape("body", "the body is not a JSON object")); // serde would take a list for one
+    }
     let mut deserializer = serde_json::Deserializer::from_str(payload.as_str());
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

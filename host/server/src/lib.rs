@@ -1,13 +1,16 @@
 //! HTTP in, JSON out: routes, authentication, errors, and the wiring of the engine to its adapters.
 
 mod auth;
+mod connections;
 mod error;
 mod extract;
 mod guard;
 mod routes;
 mod serve;
+mod socket;
 mod system;
+mod uploads;
 
 pub use serve::{Config, Server, StartError};
 pub use stepwell_engine::Limits;
-pub use stepwell_runtime::{CompilerCommand, compile_child_main};
+pub use stepwell_runtime::{CompilerCommand, compile_child_main, printable};

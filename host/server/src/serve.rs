@@ -1,6 +1,7 @@
 //! Wiring: the store, the runtime, the engine and the routes become one server.
 
 use crate::auth::{KeyError, Keys};
+use crate::connections;
 use crate::routes::{self, App};
 use crate::system::{SystemClock, SystemEntropy};
 use std::future::Future;
@@ -33,6 +34,8 @@ pub struct Config {
     pub compiler: CompilerCommand,
     /// The numbers.
     pub limits: Limits,
+    /// Connections at once; fewer where the process may not open so many files.
+    pub connections: usize,
 }
 
 /// Why a server did not start.
@@ -74,6 +77,8 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
+    connections: usize,
+    stopped: watch::Sender<bool>,
     first_key: Option<String>,
 }
 
@@ -83,6 +88,10 @@ impl Server {
     /// # Errors
     /// [`StartError`] says what to do.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        // First of all: a start that fails here must not have run a step, nor made a key that nobody gets to see.
+        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
+        let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
         let failed = |source| StartError::Data { path: config.data.clone(), source };
         make_private(&config.data).map_err(failed)?;
         let store_config = SledConfig::new(config.data.join("store"));
@@ -91,7 +100,6 @@ impl Server {
         let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
         let notes = Arc::new(notes.map_err(failed)?);
         let keys = Keys::new(Arc::clone(&store), config.admin_key.as_deref())?;
-        let first_key = keys.first_key(SystemClock.now()).await?;
         let ports = Ports {
             runtime: runtime(&config, &store)?,
             store,
@@ -100,11 +108,10 @@ impl Server {
             notes,
         };
         let engine = Engine::start(ports, config.limits).await?;
-        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
-        let listener = TcpListener::bind(&config.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let app = App::new(engine.clone(), keys);
-        Ok(Self { engine, app, listener, address, first_key })
+        let first_key = keys.first_key(SystemClock.now()).await?;
+        let (stopped, is_stopped) = watch::channel(false);
+        let app = App::new(engine.clone(), keys, is_stopped);
+        Ok(Self { engine, app, listener, address, connections: config.connections, stopped, first_key })
     }
 
     /// Where it listens.
@@ -119,28 +126,24 @@ impl Server {
         self.first_key.as_deref()
     }
 
-    /// Answers until `stop` resolves; then takes no new work, lets running attempts end, and returns.
-    ///
-    /// # Errors
-    /// The listener's.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-        let (stopped, mut is_stopped) = watch::channel(false);
-        let closing = async move {
-            // An error means that the sender is gone: then it is time to stop, too.
-            let _ = is_stopped.wait_for(|stopped| *stopped).await;
+    /// Answers until `stop` resolves; then takes no new work, lets running attempts end, answers who still waits, and returns.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let router = routes::router(self.app);
+        let serving = connections::serve(self.listener, router, self.connections, self.stopped.subscribe());
+        let mut serving = std::pin::pin!(serving);
+        let stopping = async {
+            stop.await;
+            tracing::info!("shutting down");
+            self.engine.shutdown().await;
         };
-        let serving = axum::serve(self.listener, routes::router(self.app)).with_graceful_shutdown(closing);
-        let mut serving = std::pin::pin!(serving.into_future());
         tokio::select! {
-            result = &mut serving => return result,
-            () = stop => tracing::info!("shutting down"),
+            () = &mut serving => {} // only when told
+            () = stopping => {}
         }
-        tokio::select! {
-            result = &mut serving => return result,
-            () = self.engine.shutdown() => {}
+        self.stopped.send_replace(true);
+        if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
+            tracing::warn!("connections were still open when the server ended");
         }
-        stopped.send_replace(true);
-        tokio::time::timeout(LAST_ANSWERS, serving).await.unwrap_or(Ok(()))
     }
 }
 

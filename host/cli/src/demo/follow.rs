@@ -4,6 +4,10 @@ use super::client::Client;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use stepwell_server::printable;
+
+/// Longest line that is printed.
+const LINE_BYTES: usize = 4 << 10;
 
 /// When to stop watching before the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,7 @@ impl Follow {
         for line in history["items"].as_array().into_iter().flatten() {
             self.seen += 1;
             failed |= line["entry"] == "step_failed";
-            if let Some(text) = described(line) {
+            if let Some(text) = shown(line) {
                 println!("   {text}");
             }
             // A condition is evaluated with the entry that leads to it.
@@ -77,6 +81,11 @@ impl Follow {
     }
 }
 
+/// One line of a history for a terminal: functions wrote parts of it.
+fn shown(line: &Value) -> Option<String> {
+    described(line).map(|text| printable(&text, LINE_BYTES))
+}
+
 /// One line of a history for a reader.
 fn described(line: &Value) -> Option<String> {
     let (step, attempt) = (line["step"].as_str().unwrap_or_default(), &line["attempt"]);
@@ -91,5 +100,21 @@ fn described(line: &Value) -> Option<String> {
         }
         "attempt_lost" => Some(format!("{step:<18} attempt {attempt} was lost with the server's process")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_function_wrote_cannot_steer_the_terminal() {
+        let output =
+            json!({"entry": "step_succeeded", "step": "a", "attempt": 1, "output": {"\u{9b}2J": "\u{202e}\u{1b}"}});
+        let failed = json!({"entry": "step_failed", "step": "a", "attempt": 1, "failure": {"code": "x", "message": "\u{1b}[2Jy"}});
+        for line in [output, failed] {
+            let text = shown(&line).expect("a line");
+            assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+        }
     }
 }

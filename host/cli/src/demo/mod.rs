@@ -11,6 +11,7 @@ use follow::{Follow, Pause};
 use process::ServerProcess;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use stepwell_server::printable;
 
 /// The seed's "Order Fulfillment Workflow"; the payment is tried again when the gateway is down.
 const WORKFLOW: &str = include_str!("order-fulfillment.json");
@@ -99,6 +100,7 @@ fn run(client: &Client, workflow: &str, input: &Value) -> anyhow::Result<Value> 
 
 fn expect(ended: &Value, status: &str, then: &str) -> anyhow::Result<()> {
     let outcome = if ended["status"] == "completed" { &ended["result"] } else { &ended["error"] };
+    let outcome = printable(&outcome.to_string(), 4 << 10); // functions wrote it
     println!("   => {}: {outcome}", ended["status"].as_str().unwrap_or_default());
     if ended["status"] != status {
         bail!("the execution should have {status}");

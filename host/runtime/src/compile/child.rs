@@ -7,6 +7,7 @@ use crate::cache::Facts;
 use crate::engine::{compatibility, compiling, compiling_without_compiler};
 use crate::loaded::{Loaded, Misfit};
 use crate::{clock, linker};
+use rustix::event::{PollFd, PollFlags, poll};
 use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
@@ -19,13 +20,16 @@ const INPUT_BYTES: u64 = 64 << 20;
 /// Stack of the thread that compiles. Validation and Cranelift recurse over nested blocks.
 const STACK_BYTES: usize = 64 << 20;
 
+/// Stack of the thread that watches the pipe.
+const WATCH_STACK_BYTES: usize = 128 << 10;
+
 /// The whole life of the child process: call it first thing in `main`, before any thread is started.
 ///
 /// Reads a component or a core module from standard input until its end. Answers on standard output; the exit code is
 /// success for an upload that is refused, too.
 #[must_use]
 pub fn compile_child_main() -> ExitCode {
-    let (answer, code) = match limits::confine() {
+    let (answer, code) = match limits::confine().map_err(std::io::Error::from).and_then(|()| end_with_parent()) {
         Ok(()) => answer(),
         Err(error) => (Answer::Unavailable(format!("the compiler could not limit itself: {error}")), Vec::new()),
     };
@@ -33,6 +37,23 @@ pub fn compile_child_main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE, // the parent is gone
     }
+}
+
+/// Ends this process when nobody is left who would read its answer: a server that is killed leaves no compiler behind.
+fn end_with_parent() -> std::io::Result<()> {
+    let watch = || {
+        let stdout = std::io::stdout();
+        // No event is asked for: what is left is the error that a pipe without a reader has.
+        let mut pipe = [PollFd::new(&stdout, PollFlags::empty())];
+        loop {
+            match poll(&mut pipe, None) {
+                Ok(1..) => std::process::exit(1),
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return, // then the limits are what ends it
+            }
+        }
+    };
+    std::thread::Builder::new().name("parent".to_owned()).stack_size(WATCH_STACK_BYTES).spawn(watch).map(drop)
 }
 
 fn write(answer: &Answer, code: &[u8]) -> std::io::Result<()> {

@@ -15,7 +15,7 @@ use std::process::{ExitStatus, Stdio};
 use stepwell_engine::ports::RuntimeError;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Largest answer that is read: machine code is three to five times as large as its component, which has at most 64 MiB.
 const OUTPUT_BYTES: u64 = 512 << 20;
@@ -52,14 +52,24 @@ impl Compiler {
         Self { command, limits, compatibility, turn: Semaphore::new(1) }
     }
 
+    /// The compiler's turn. Wait for it before looking whether somebody else has compiled the same meanwhile.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Unavailable`], when the server ends.
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, RuntimeError> {
+        self.turn.acquire().await.map_err(|error| RuntimeError::Unavailable(error.to_string()))
+    }
+
     /// Checks and compiles an upload in a child process.
     ///
     /// # Errors
     /// [`RuntimeError::Unfit`]: the upload's fault; [`RuntimeError::Unavailable`]: the child could not be started, or it
     /// was ended by someone else.
-    pub(crate) async fn compile(&self, artifact: &Bytes) -> Result<Compiled, RuntimeError> {
-        let unavailable = |error: &dyn std::fmt::Display| RuntimeError::Unavailable(error.to_string());
-        let _turn = self.turn.acquire().await.map_err(|error| unavailable(&error))?;
+    pub(crate) async fn compile(
+        &self,
+        artifact: &Bytes,
+        _turn: &SemaphorePermit<'_>,
+    ) -> Result<Compiled, RuntimeError> {
         let mut child = self.start().map_err(|error| {
             tracing::error!(program = %self.command.program.display(), %error, "the compiler does not start");
             RuntimeError::Unavailable(format!("it does not start: {error}"))
@@ -71,7 +81,7 @@ impl Compiler {
             }
             return Err(self.too_slow());
         };
-        self.judge(ended.map_err(|error| unavailable(&error))?)
+        self.judge(ended.map_err(|error| RuntimeError::Unavailable(error.to_string()))?)
     }
 
     fn start(&self) -> IoResult<Child> {

@@ -55,7 +55,7 @@ pub async fn trigger(
     let id = app.engine().start_execution(caller.tenant, start).await?.to_string();
     match wait {
         None => json(StatusCode::OK, &json!({"executionId": id})),
-        Some(wait) => Ok(json_text(StatusCode::OK, app.engine().status(caller.tenant, &id, Some(wait)).await?)),
+        Some(wait) => Ok(json_text(StatusCode::OK, app.execution(caller.tenant, &id, Some(wait)).await?)),
     }
 }
 
@@ -67,7 +67,7 @@ pub async fn status(
     Parameters(query): Parameters<WaitParameters>,
 ) -> Result<Response, ApiError> {
     let wait = extract::wait(query.wait.as_deref())?;
-    Ok(json_text(StatusCode::OK, app.engine().status(caller.tenant, &id, wait).await?))
+    Ok(json_text(StatusCode::OK, app.execution(caller.tenant, &id, wait).await?))
 }
 
 #[derive(Deserialize)]

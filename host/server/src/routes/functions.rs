@@ -52,7 +52,8 @@ pub async fn upload(
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
     let size = (app.engine().limits().component_bytes, "component_bytes");
-    let bytes = extract::bytes(request.into_body(), size).await?;
+    let _turn = app.uploads().turn().await?;
+    let bytes = extract::bytes(request, size).await?;
     let upload = Upload { id, function: query.function, bytes };
     let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
     answer(StatusCode::OK, &deployed)
@@ -68,6 +69,7 @@ struct CreateBody {
 /// `POST /functions` `{id, wasm}`: 201. `wasm` is base64.
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let most = app.engine().limits().component_bytes / 3 * 4 + ENVELOPE_BYTES;
+    let _turn = app.uploads().turn().await?;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let Some(wasm) = body.wasm else {
         let message =

@@ -6,28 +6,53 @@ mod health;
 mod workflows;
 
 use crate::auth::Keys;
+use crate::connections::told;
 use crate::error::ApiError;
 use crate::guard;
 use crate::system;
+use crate::uploads::Uploads;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
+use std::time::Duration;
+use stepwell_core::ids::TenantId;
 use stepwell_engine::Engine;
+use tokio::sync::watch;
 
 /// What every handler gets. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
     keys: Arc<Keys>,
+    uploads: Arc<Uploads>,
+    stopped: watch::Receiver<bool>,
 }
 
 impl App {
-    /// The engine behind these keys.
-    pub fn new(engine: Engine, keys: Keys) -> Self {
-        Self { engine, keys: Arc::new(keys) }
+    /// The engine behind these keys; `stopped` becomes true when it takes no more work.
+    pub fn new(engine: Engine, keys: Keys, stopped: watch::Receiver<bool>) -> Self {
+        Self { engine, keys: Arc::new(keys), uploads: Arc::new(Uploads::new()), stopped }
+    }
+
+    /// Turns for uploads.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    /// An execution as JSON text: as soon as it ends, after this time, or when nothing can happen any more because the server stops.
+    ///
+    /// # Errors
+    /// [`stepwell_engine::Error::NotFound`].
+    pub async fn execution(&self, tenant: TenantId, id: &str, wait: Option<Duration>) -> Result<String, ApiError> {
+        let mut stopped = self.stopped.clone();
+        let seen = tokio::select! {
+            seen = self.engine.status(tenant, id, wait) => seen,
+            () = told(&mut stopped) => self.engine.status(tenant, id, None).await,
+        };
+        Ok(seen?)
     }
 
     /// The engine.
