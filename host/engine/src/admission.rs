@@ -51,19 +51,21 @@ impl Engine {
     /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
     pub async fn start_execution(&self, tenant: TenantId, request: StartRequest) -> Result<ExecutionId, Error> {
         self.accepting()?;
+        let input = request.input.clone().unwrap_or_else(Payload::empty_object);
+        self.check_size(&input)?;
+        // First of all: the same request gets the same answer, whatever has become of the workflow since (P7).
+        let document = match self.first_answer(tenant, &request, &input).await? {
+            Some(Known::Execution(id)) => return Ok(id),
+            Some(Known::Nothing { key, expect, request }) => Some((key, expect, request)),
+            None => None,
+        };
         let stored = self.inner.registry.workflow(tenant, &request.workflow).await?;
         let workflow = Arc::clone(&stored.workflow);
         if !workflow.enabled {
             let message = format!("the workflow {:?} is disabled; set `enabled` to start it", workflow.id);
             return Err(Error::Refused { code: "workflow_disabled", message });
         }
-        let input = request.input.clone().unwrap_or_else(Payload::empty_object);
-        self.check_size(&input)?;
         let pins = self.pins(tenant, &workflow).await?;
-        let claim = self.first_answer(tenant, &request, &input).await?;
-        if let Some(Known::Execution(id)) = claim {
-            return Ok(id);
-        }
         let started = Started {
             tenant,
             workflow: workflow.id.clone(),
@@ -75,10 +77,6 @@ impl Engine {
             limits: self.inner.limits.execution,
         };
         let key = ExecutionKey { tenant, id: self.new_id() };
-        let document = match claim {
-            Some(Known::Nothing { key, expect, request }) => Some((key, expect, request)),
-            Some(Known::Execution(_)) | None => None,
-        };
         match self.begin(key, workflow, started, document).await {
             Err(CommitError::Unexpected { .. }) => match self.first_answer(tenant, &request, &input).await? {
                 Some(Known::Execution(id)) => Ok(id), // the same request, at the same time
@@ -117,14 +115,39 @@ impl Engine {
         let claim = Claim { id: key.id, lease, journal, record: Some(record) };
         let transition =
             Transition { tenant: key.tenant, execution: Some(claim), documents: answer.into_iter().collect() };
-        self.inner.committer.commit(transition).await?;
-        let ended = commands.contains(&Command::AnnounceEnd);
-        let live = Live::new(key, lease, workflow, next);
-        if !ended {
-            self.inner.live.insert(Arc::clone(&live));
+        self.commit_start(Live::new(key, lease, workflow, next), transition, commands).await
+    }
+
+    /// Commits, and sets the execution going even if the caller has gone away meanwhile.
+    async fn commit_start(
+        &self,
+        live: Arc<Live>,
+        transition: Transition,
+        commands: Vec<Command>,
+    ) -> Result<(), CommitError> {
+        let set_going = {
+            let (engine, live) = (self.clone(), Arc::clone(&live));
+            move || {
+                if !live.execution().is_ended() {
+                    engine.inner.live.insert(Arc::clone(&live));
+                }
+                engine.carry_out(&live, &commands);
+            }
+        };
+        let commit = || self.inner.committer.commit_then(transition.clone(), Box::new(set_going.clone()));
+        match commit().await {
+            // Written or not: asked once more, the store knows.
+            Err(CommitError::Store(_)) => match commit().await {
+                Err(CommitError::Conflict { .. } | CommitError::Unexpected { .. })
+                    if self.is_written(&live, &transition).await =>
+                {
+                    set_going();
+                    Ok(())
+                }
+                other => other,
+            },
+            other => other,
         }
-        self.carry_out(&live, &commands);
-        Ok(())
     }
 
     pub(crate) fn lease(&self, key: ExecutionKey) -> Result<Lease, CommitError> {

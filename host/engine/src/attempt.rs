@@ -8,7 +8,7 @@ use crate::ports::{
 };
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_core::execution::{AttemptUsage, Call, Entry, Execution, RunIx, RunState, call};
+use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call};
 use stepwell_core::failure::{Failure, code};
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
@@ -47,11 +47,7 @@ impl Engine {
     /// Runs an attempt from the wait for its turn to the commit of its result.
     pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
         let Some(turn) = self.inner.scheduler.turn(live.key.tenant).await else { return };
-        let execution = live.execution();
-        if !is_current(&execution, run, attempt) {
-            return;
-        }
-        let cancelled = live.begin(run);
+        let Some((execution, cancelled)) = live.begin(run, attempt) else { return };
         let outcome = match call(&execution, &live.workflow, run) {
             Ok(call) => {
                 let note = Note { execution: live.key, run, attempt };
@@ -65,6 +61,7 @@ impl Engine {
                 }
             }
             Err(failure) => {
+                live.stop(run);
                 return self.happened(live, &self.step_failed((run, attempt), failure, Usage::default())).await;
             }
         };
@@ -163,11 +160,6 @@ impl Engine {
         let outcome = outcome.ok_or_else(|| Error::Unavailable("the call was stopped".to_owned()))?;
         Ok(outcome.result.map_err(failure))
     }
-}
-
-fn is_current(execution: &Execution, run: RunIx, attempt: u32) -> bool {
-    let active = |state| matches!(state, RunState::Active { attempt: current, .. } if current == attempt);
-    execution.run(run).is_some_and(|run| active(run.state))
 }
 
 fn usage(used: &Usage) -> AttemptUsage {

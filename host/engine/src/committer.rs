@@ -11,7 +11,16 @@ const GROUP: usize = 128;
 /// Transitions that wait. A full queue makes its writers wait; what may come in at all is admission's business.
 const QUEUE: usize = 1_024;
 
-type Waiting = (Transition, oneshot::Sender<Result<(), CommitError>>);
+/// What follows from a commit, whether or not somebody still waits for the answer.
+pub type Then = Box<dyn FnOnce() + Send>;
+
+/// What the writer is asked for.
+struct Waiting {
+    /// `None`: only an answer, once all that was asked for before is done.
+    transition: Option<Transition>,
+    then: Option<Then>,
+    answer: oneshot::Sender<Result<(), CommitError>>,
+}
 
 /// A handle on the writer.
 #[derive(Clone)]
@@ -33,9 +42,28 @@ impl Committer {
     /// # Errors
     /// As [`Store::commit`]. If the writer is gone: unavailable.
     pub async fn commit(&self, transition: Transition) -> Result<(), CommitError> {
+        self.ask(Some(transition), None).await
+    }
+
+    /// As [`Committer::commit`]. `then` is done once the transition is durable, even if the caller has gone away in the meantime, as one does
+    /// whose client hung up.
+    ///
+    /// # Errors
+    /// As [`Committer::commit`].
+    pub async fn commit_then(&self, transition: Transition, then: Then) -> Result<(), CommitError> {
+        self.ask(Some(transition), Some(then)).await
+    }
+
+    /// Returns once all that was committed before, and what follows from it, is done.
+    pub async fn settled(&self) {
+        // An error means that the writer is gone, and nothing follows any more.
+        let _ = self.ask(None, None).await;
+    }
+
+    async fn ask(&self, transition: Option<Transition>, then: Option<Then>) -> Result<(), CommitError> {
         let gone = || StoreError::Unavailable("the writer has stopped".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.queue.send((transition, answer)).await.map_err(|_| gone())?;
+        self.queue.send(Waiting { transition, then, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -43,9 +71,18 @@ impl Committer {
 async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>) {
     let mut gathered = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut gathered, GROUP).await > 0 {
-        let (group, answers): (Vec<_>, Vec<_>) = gathered.drain(..).unzip();
-        let results = store.commit(group).await;
-        for (answer, result) in answers.into_iter().zip(results) {
+        let (mut group, mut asked) = (Vec::with_capacity(gathered.len()), Vec::with_capacity(gathered.len()));
+        for Waiting { transition, then, answer } in gathered.drain(..) {
+            asked.push((transition.is_some(), then, answer));
+            group.extend(transition);
+        }
+        let mut results = if group.is_empty() { Vec::new() } else { store.commit(group).await }.into_iter();
+        for (is_commit, then, answer) in asked {
+            let result = if is_commit { results.next() } else { Some(Ok(())) };
+            let Some(result) = result else { continue }; // whoever waits is told that there is no answer
+            if let (Ok(()), Some(then)) = (&result, then) {
+                then();
+            }
             let _ = answer.send(result); // nobody waits any more: the transition stands all the same
         }
     }

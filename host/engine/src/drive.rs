@@ -61,11 +61,17 @@ impl Engine {
     /// False if the transition can never be written here. While the store is unavailable it is tried again: the result of an attempt that
     /// ran must not be lost because a disk was full.
     async fn commit(&self, live: &Arc<Live>, transition: Transition) -> bool {
+        let mut unsure = false;
         loop {
             match self.inner.committer.commit(transition.clone()).await {
                 Ok(()) => return true,
+                // The first try was written after all, although the store could not say so.
+                Err(CommitError::Conflict { .. }) if unsure && self.is_written(live, &transition).await => return true,
                 Err(CommitError::Store(error)) => {
-                    tracing::error!(execution = %live.key.id, %error, "commit failed, trying again");
+                    if !unsure {
+                        tracing::error!(execution = %live.key.id, %error, "commit failed, trying again until it succeeds");
+                    }
+                    unsure = true;
                     if self.accepting().is_err() {
                         return false;
                     }
@@ -80,11 +86,26 @@ impl Engine {
                 ) => {
                     // Somebody else writes this execution: it is theirs.
                     tracing::error!(execution = %live.key.id, %error, "the execution is let go");
-                    self.inner.live.remove(live.key);
+                    self.let_go(live);
                     return false;
                 }
             }
         }
+    }
+
+    /// Whether the journal holds just this transition's lines where they belong.
+    pub(crate) async fn is_written(&self, live: &Live, transition: &Transition) -> bool {
+        let Some(lines) = transition.execution.as_ref().map(|claim| &claim.journal) else { return false };
+        let Some(first) = lines.first() else { return false };
+        let stored = self.inner.ports.store.journal(live.key, first.seq, lines.len()).await;
+        stored.is_ok_and(|stored| stored == *lines)
+    }
+
+    /// Nothing more is done for this execution in this process.
+    fn let_go(&self, live: &Live) {
+        self.inner.live.remove(live.key);
+        self.inner.timers.forget(live.key);
+        live.stop_attempts();
     }
 
     /// Does what the core asked for.
@@ -100,7 +121,10 @@ impl Engine {
                 }
                 Command::CancelAttempt { run } => live.stop(run),
                 Command::WatchDeadline { at } => self.inner.timers.add(at, Wake::Deadline(live.key)),
-                Command::AnnounceEnd => self.inner.live.remove(live.key),
+                Command::AnnounceEnd => {
+                    self.inner.live.remove(live.key);
+                    self.inner.timers.forget(live.key);
+                }
             }
         }
     }
@@ -108,7 +132,6 @@ impl Engine {
     /// Sets an execution aside whose journal cannot go on. The server goes on.
     pub(crate) async fn quarantine(&self, live: &Arc<Live>, why: &(dyn std::fmt::Display + Sync)) {
         tracing::error!(execution = %live.key.id, %why, "the execution is quarantined");
-        self.inner.live.remove(live.key);
         let execution = live.execution();
         let workflow = execution.started.as_ref().map_or_else(String::new, |started| started.workflow.clone());
         let record =
@@ -118,6 +141,7 @@ impl Engine {
         if let Err(error) = self.inner.committer.commit(transition).await {
             tracing::error!(execution = %live.key.id, %error, "the quarantine could not be recorded");
         }
+        self.let_go(live);
     }
 
     /// Never returns: carries out what is due.

@@ -4,7 +4,7 @@ use crate::ports::{ExecutionKey, Lease};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::definition::Workflow;
-use stepwell_core::execution::{Execution, RunIx};
+use stepwell_core::execution::{Execution, RunIx, RunState};
 use tokio::sync::{oneshot, watch};
 
 /// One of them.
@@ -59,14 +59,19 @@ impl Live {
         self.lock().begun
     }
 
-    /// An attempt has its turn. What is returned resolves when it is to be stopped.
+    /// An attempt has its turn: the state that it starts from, and what resolves when it is to be stopped. `None` if it is not the current
+    /// attempt of its step run; asked under the lock, so that an end either is seen here or finds the attempt to stop.
     #[must_use]
-    pub fn begin(&self, run: RunIx) -> oneshot::Receiver<()> {
-        let (cancel, cancelled) = oneshot::channel();
+    pub fn begin(&self, run: RunIx, attempt: u32) -> Option<(Arc<Execution>, oneshot::Receiver<()>)> {
         let mut committed = self.lock();
+        let state = committed.execution.run(run)?.state;
+        if !matches!(state, RunState::Active { attempt: current, .. } if current == attempt) {
+            return None;
+        }
+        let (cancel, cancelled) = oneshot::channel();
         committed.begun = true;
         committed.cancel.insert(run, cancel);
-        cancelled
+        Some((Arc::clone(&committed.execution), cancelled))
     }
 
     /// The attempt ended, or is to end.
@@ -75,7 +80,7 @@ impl Live {
     }
 
     /// All attempts of it are to end.
-    fn stop_attempts(&self) {
+    pub fn stop_attempts(&self) {
         self.lock().cancel.clear();
     }
 

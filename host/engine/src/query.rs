@@ -4,7 +4,7 @@ use crate::Error;
 use crate::codec;
 use crate::drive::not_found;
 use crate::engine::Engine;
-use crate::ports::{ExecutionKey, RecordStatus};
+use crate::ports::{ExecutionKey, Record, RecordStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::definition::Workflow;
@@ -37,6 +37,10 @@ impl Engine {
     /// [`Error::NotFound`].
     pub async fn status(&self, tenant: TenantId, id: &str, wait: Option<Duration>) -> Result<String, Error> {
         let key = self.key(tenant, id)?;
+        if wait.is_some() && self.inner.live.get(key).is_none() {
+            // Perhaps it was committed a moment ago, and is not in the table yet.
+            self.inner.committer.settled().await;
+        }
         if let (Some(wait), Some(live)) = (wait, self.inner.live.get(key)) {
             let until = self.inner.ports.clock.now().plus(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             tokio::select! {
@@ -73,22 +77,35 @@ impl Engine {
     }
 
     async fn seen(&self, key: ExecutionKey) -> Result<Seen, Error> {
-        if let Some(live) = self.inner.live.get(key) {
-            let begun = live.has_begun();
-            return Ok(Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun });
+        if let Some(seen) = self.seen_live(key) {
+            return Ok(seen);
         }
-        let record = self.inner.ports.store.record(key).await?.ok_or_else(|| not_found(&key.id.to_string()))?;
-        if record.status == RecordStatus::Quarantined {
-            return Err(Error::broken("a quarantined execution was asked for", &key.id));
+        let mut record = self.stored_record(key).await?;
+        if record.status == RecordStatus::Unfinished {
+            // Committed a moment ago, and not in the table yet; once it is, it may also have ended already.
+            self.inner.committer.settled().await;
+            if let Some(seen) = self.seen_live(key) {
+                return Ok(seen);
+            }
+            record = self.stored_record(key).await?;
         }
-        let execution = if record.body.is_empty() {
-            // It ended between the two look-ups, or cannot be resumed.
-            return Err(Error::Unavailable("the execution is not loaded".to_owned()));
-        } else {
-            codec::decode_ended(&record.body).map_err(|e| Error::broken("a record cannot be read", &e))?
-        };
+        match record.status {
+            RecordStatus::Quarantined => return Err(Error::broken("a quarantined execution was asked for", &key.id)),
+            RecordStatus::Unfinished => return Err(Error::Unavailable("the execution is not loaded".to_owned())),
+            RecordStatus::Completed | RecordStatus::Failed => {}
+        }
+        let execution = codec::decode_ended(&record.body).map_err(|e| Error::broken("a record cannot be read", &e))?;
         let started = execution.started.clone().ok_or(Error::Broken)?;
         let stored = self.inner.registry.revision(key.tenant, &started.workflow, started.revision).await?;
         Ok(Seen { execution: Arc::new(execution), workflow: Arc::clone(&stored.workflow), begun: true })
+    }
+
+    fn seen_live(&self, key: ExecutionKey) -> Option<Seen> {
+        let live = self.inner.live.get(key)?;
+        Some(Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun: live.has_begun() })
+    }
+
+    async fn stored_record(&self, key: ExecutionKey) -> Result<Record, Error> {
+        self.inner.ports.store.record(key).await?.ok_or_else(|| not_found(&key.id.to_string()))
     }
 }

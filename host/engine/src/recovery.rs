@@ -68,6 +68,10 @@ async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]
         engine.carry_out(&live, &commands);
         return None;
     }
+    // Its deadline does not wait for its turn.
+    let (deadlines, commands): (Vec<_>, Vec<_>) =
+        commands.into_iter().partition(|command| matches!(command, Command::WatchDeadline { .. }));
+    engine.carry_out(&live, &deadlines);
     let active = |state| matches!(state, RunState::Active { .. });
     let strikes = execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0);
     Some(Suspect { live, strikes, commands })
@@ -84,8 +88,11 @@ fn run_one_by_one(engine: &Engine, mut suspects: Vec<Suspect>) {
     engine.inner.attempts.spawn("suspects", async move {
         for Suspect { live, commands, .. } in suspects {
             for command in commands {
+                let now = runner.inner.ports.clock.now();
                 match command {
-                    Command::RunAttempt { run, attempt, not_before: None } => runner.attempt(&live, run, attempt).await,
+                    Command::RunAttempt { run, attempt, not_before } if not_before.is_none_or(|at| at <= now) => {
+                        runner.attempt(&live, run, attempt).await;
+                    }
                     Command::RunAttempt { .. }
                     | Command::CancelAttempt { .. }
                     | Command::WatchDeadline { .. }

@@ -1,7 +1,7 @@
 //! What is to happen at a moment: retries after their pause, deadlines. In memory; a restart derives all of it again.
 
 use crate::ports::{Clock, ExecutionKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use stepwell_core::execution::RunIx;
 use stepwell_core::time::Timestamp;
@@ -23,17 +23,26 @@ pub enum Wake {
     Deadline(ExecutionKey),
 }
 
+impl Wake {
+    fn execution(&self) -> ExecutionKey {
+        match self {
+            Self::Attempt { execution, .. } | Self::Deadline(execution) => *execution,
+        }
+    }
+}
+
 /// A set of wakes in the order of time.
 #[derive(Default)]
 pub struct Timers {
-    due: Mutex<Due>,
+    set: Mutex<Set>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Due {
-    /// By moment, and then in the order in which they were added.
-    wakes: BTreeMap<(Timestamp, u64), Wake>,
+struct Set {
+    due: BTreeMap<(Timestamp, u64), Wake>,
+    /// The same by execution: one that ends takes its wakes with it, which may not be due for years.
+    of: BTreeSet<(ExecutionKey, Timestamp, u64)>,
     added: u64,
 }
 
@@ -41,26 +50,46 @@ impl Timers {
     /// Adds one.
     pub fn add(&self, at: Timestamp, wake: Wake) {
         {
-            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            due.added += 1;
-            let number = due.added;
-            due.wakes.insert((at, number), wake);
+            let mut set = self.lock();
+            set.added += 1;
+            let number = set.added;
+            set.of.insert((wake.execution(), at, number));
+            set.due.insert((at, number), wake);
         }
         self.changed.notify_one();
+    }
+
+    /// An execution ended: nothing of it is due any more.
+    pub fn forget(&self, execution: ExecutionKey) {
+        let mut set = self.lock();
+        let whole = (execution, Timestamp(0), 0)..=(execution, Timestamp(u64::MAX), u64::MAX);
+        let its: Vec<_> = set.of.range(whole).copied().collect();
+        for (execution, at, number) in its {
+            set.of.remove(&(execution, at, number));
+            set.due.remove(&(at, number));
+        }
     }
 
     /// All that is due at this moment, in order.
     #[must_use]
     pub fn tick(&self, now: Timestamp) -> Vec<Wake> {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = due.wakes.split_off(&(now.plus(1), 0));
-        std::mem::replace(&mut due.wakes, later).into_values().collect()
+        let mut set = self.lock();
+        let later = set.due.split_off(&(now.plus(1), 0));
+        let due = std::mem::replace(&mut set.due, later);
+        for ((at, number), wake) in &due {
+            set.of.remove(&(wake.execution(), *at, *number));
+        }
+        due.into_values().collect()
     }
 
     /// When the next is due.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).wakes.first_key_value().map(|((at, _), _)| *at)
+        self.lock().due.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Set> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until something is due, and takes it.
@@ -98,5 +127,17 @@ mod tests {
         assert_eq!(timers.tick(Timestamp(9)), []);
         assert_eq!(timers.tick(Timestamp(20)), [wake(1), wake(4), wake(2)]);
         assert_eq!(timers.next(), Some(Timestamp(30)));
+    }
+    #[test]
+    fn an_execution_that_ended_leaves_nothing_behind() {
+        let timers = Timers::default();
+        let key = |n: u8| ExecutionKey { tenant: TenantId(1), id: ExecutionId::from_bytes([n; 16]) };
+        for (at, n) in [(10, 1), (10, 2), (u64::MAX, 1), (30, 3)] {
+            timers.add(Timestamp(at), Wake::Deadline(key(n)));
+        }
+        timers.forget(key(1));
+        assert_eq!(timers.tick(Timestamp(30)), [Wake::Deadline(key(2)), Wake::Deadline(key(3))]);
+        let set = timers.lock();
+        assert!(set.due.is_empty() && set.of.is_empty());
     }
 }

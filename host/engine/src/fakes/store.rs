@@ -17,6 +17,8 @@ use tokio::sync::watch;
 pub enum FaultPoint {
     /// It is refused as unavailable and not written; the store goes on.
     Refuse,
+    /// It is written, but the answer is that the store is unavailable; the store goes on.
+    Unsure,
     /// The host dies before it is written.
     Before,
     /// The host dies when it has been written; nobody hears of it.
@@ -159,11 +161,17 @@ impl Disk {
             Some(FaultPoint::Refuse) => {
                 return Fate::Answered(Err(StoreError::Unavailable("told to refuse".to_owned()).into()));
             }
-            Some(FaultPoint::After) | None => {}
+            Some(FaultPoint::Unsure | FaultPoint::After) | None => {}
         }
         self.write(transition);
         self.accepted += 1;
-        if fault.is_some() { Fate::Died } else { Fate::Answered(Ok(())) }
+        match fault {
+            Some(FaultPoint::Unsure) => {
+                Fate::Answered(Err(StoreError::Unavailable("told not to say so".to_owned()).into()))
+            }
+            Some(_) => Fate::Died,
+            None => Fate::Answered(Ok(())),
+        }
     }
 
     fn check(&self, transition: &Transition) -> Result<(), CommitError> {

@@ -146,8 +146,11 @@ impl Registry {
             },
             other => other.into(),
         };
-        self.committer.commit(Transition { tenant, execution: None, documents }).await.map_err(refused)?;
-        self.functions.put(tenant, function.id.clone(), Arc::new(function.clone()));
+        let transition = Transition { tenant, execution: None, documents };
+        let (cache, current) = (Arc::clone(&self.functions), Arc::new(function.clone()));
+        // Also if the uploader hangs up: otherwise the old version would be served until the next start.
+        let then = Box::new(move || cache.put(tenant, current.id.clone(), current));
+        self.committer.commit_then(transition, then).await.map_err(refused)?;
         Ok(function)
     }
 
@@ -164,7 +167,7 @@ impl Registry {
         }
         let Some(bytes) = self.store.document(tenant, DocumentKind::Function, id).await? else { return Ok(None) };
         let function: Arc<Function> = Arc::new(read(&bytes)?);
-        self.functions.put(tenant, id.to_owned(), Arc::clone(&function));
+        self.functions.put_if_absent(tenant, id.to_owned(), Arc::clone(&function));
         Ok(Some(function))
     }
 

@@ -23,7 +23,7 @@ pub struct Registry {
     committer: Committer,
     limits: Limits,
     workflows: Cache<(String, Option<u32>), StoredWorkflow>,
-    functions: Cache<String, Function>,
+    functions: Arc<Cache<String, Function>>,
 }
 
 /// What a registry needs.
@@ -45,7 +45,7 @@ impl Registry {
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
         let RegistryParts { store, runtime, clock, committer, limits } = parts;
-        Self { store, runtime, clock, committer, limits, workflows: Cache::default(), functions: Cache::default() }
+        Self { store, runtime, clock, committer, limits, workflows: Cache::default(), functions: Arc::default() }
     }
 
     /// All documents of a kind, at most `most` and one more.
@@ -92,10 +92,19 @@ impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
     }
 
     fn put(&self, tenant: TenantId, key: K, value: Arc<V>) {
+        self.room().insert((tenant, key), value);
+    }
+
+    /// For what was read from the store: it may have changed since, and then the change is here already.
+    fn put_if_absent(&self, tenant: TenantId, key: K, value: Arc<V>) {
+        self.room().entry((tenant, key)).or_insert(value);
+    }
+
+    fn room(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, K), Arc<V>>> {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.len() >= CACHED {
             cached.clear();
         }
-        cached.insert((tenant, key), value);
+        cached
     }
 }

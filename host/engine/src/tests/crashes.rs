@@ -12,13 +12,32 @@ fn undisturbed() -> (Value, u64) {
     (answer.expect("lives")["result"].clone(), disk.store.accepted())
 }
 
+/// Panics if a step of the order is called before the results that lead to it are durable.
+fn only_after_its_commit(store: &MemoryStore, call: &Invocation) {
+    let id = call.context.execution_id.parse().expect("id");
+    let lines = store.journal(ExecutionKey { tenant: TENANT, id }, 0, 100);
+    let Some(lines) = futures_util::FutureExt::now_or_never(lines) else { return }; // it has died already
+    let needed = match call.context.step.as_str() {
+        "validate" => 1,
+        "stock" | "mail" => 2,
+        _ => 4,
+    };
+    let durable = lines.expect("reads").len();
+    assert!(durable >= needed, "{} was called after {durable} lines of {needed}", call.context.step);
+}
+
 /// Lives until the order is done; whoever waits for an answer that never comes asks again, with the same idempotency key.
 fn live_until_done(
     disk: &mut Disk,
     behaviour: impl Fn(&Invocation) -> Result<Payload, Fault> + Clone + Send + Sync + 'static,
 ) -> Value {
     for _ in 0..5 {
-        let answer = disk.life(FakeRuntime::new(behaviour.clone()), |engine| async move {
+        let (store, behaviour) = (Arc::clone(&disk.store), behaviour.clone());
+        let checked = move |call: &Invocation| {
+            only_after_its_commit(&store, call);
+            behaviour(call)
+        };
+        let answer = disk.life(FakeRuntime::new(checked), |engine| async move {
             deploy(&engine, order()).await.expect("deploys");
             run(&engine, "order").await
         });
@@ -75,6 +94,29 @@ fn every_step_runs_twice() {
         twice.extend(calls.into_iter().filter(|(_, keys)| keys.len() == 2 && keys[0] == keys[1]).map(|(step, _)| step));
     }
     assert_eq!(twice.into_iter().collect::<Vec<_>>(), ["mail", "ship", "stock", "validate"]);
+    // Dying while it runs: likewise, although that is noted as a loss.
+    for step in ["validate", "stock", "mail", "ship"] {
+        let mut disk = Disk::new();
+        let store = Arc::clone(&disk.store);
+        let dies = FakeRuntime::slow(move |call| {
+            let store = Arc::clone(&store);
+            Box::pin(async move {
+                if call.context.step == step {
+                    store.crash();
+                    std::future::pending::<()>().await;
+                }
+                own_step(&call)
+            })
+        });
+        let died = disk.life(dies, |engine| async move {
+            deploy(&engine, order()).await.expect("deploys");
+            run(&engine, "order").await
+        });
+        assert!(died.is_none());
+        live_until_done(&mut disk, own_step);
+        let keys = &disk.calls_by_step()[step];
+        assert!(keys.len() == 2 && keys[0] == keys[1], "{step}: {keys:?}");
+    }
 }
 
 #[test]

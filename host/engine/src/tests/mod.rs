@@ -6,6 +6,7 @@ mod crashes;
 mod limits;
 mod registry;
 mod starts;
+mod suspects;
 
 use crate::fakes::{FakeClock, FakeEntropy, FakeRuntime, FaultPoint, MemoryNotes, MemoryStore};
 use crate::ports::{Clock, ExecutionKey, Fault, Invocation, Runtime, Store};

@@ -101,3 +101,100 @@ fn the_history_tells_each_step() {
         assert!(matches!(engine.history(TenantId(9), id, (0, 1)).await, Err(Error::NotFound { .. })));
     });
 }
+
+#[test]
+fn the_same_request_gets_the_same_answer_even_if_nothing_else_is_accepted() {
+    let mut disk = Disk::new();
+    let first = disk.life(FakeRuntime::new(own_step), |engine| async move {
+        deploy(&engine, order()).await.expect("deploys");
+        engine.start_execution(TENANT, request("order", Some("k"))).await.expect("starts")
+    });
+    // As if the workflow had been disabled since.
+    let stored = futures_util::FutureExt::now_or_never(async {
+        let kind = crate::ports::DocumentKind::Workflow;
+        let bytes = disk.store.document(TENANT, kind, "order").await.expect("reads").expect("is there");
+        let mut document: Value = serde_json::from_slice(&bytes).expect("JSON");
+        document["definition"]["enabled"] = json!(false);
+        let value = Some(Bytes::from(document.to_string()));
+        let write =
+            crate::ports::DocumentWrite { kind, key: "order".into(), value, expect: crate::ports::Expect::Anything };
+        let transition = crate::ports::Transition { tenant: TENANT, execution: None, documents: vec![write] };
+        disk.store.commit(vec![transition]).await
+    });
+    assert!(stored.expect("at once")[0].is_ok());
+    let again = disk.life(FakeRuntime::new(own_step), |engine| async move {
+        let other = engine.start_execution(TENANT, request("order", None)).await;
+        assert!(matches!(other, Err(Error::Refused { code: "workflow_disabled", .. })));
+        engine.start_execution(TENANT, request("order", Some("k"))).await.expect("the first answer")
+    });
+    assert_eq!(again, first);
+}
+
+#[test]
+fn a_caller_who_hangs_up_leaves_no_execution_lying() {
+    with_order(|engine| async move {
+        // Polled once: until the start waits for its commit, and no further.
+        let start = engine.start_execution(TENANT, request("order", Some("k")));
+        assert!(futures_util::FutureExt::now_or_never(start).is_none());
+        engine.inner.committer.settled().await;
+        let answer = run_with(&engine, "k").await;
+        assert_eq!(answer["status"], "completed");
+    });
+}
+
+async fn run_with(engine: &Engine, key: &str) -> Value {
+    let id = engine.start_execution(TENANT, request("order", Some(key))).await.expect("starts").to_string();
+    finished(engine, &id).await
+}
+
+#[test]
+fn a_start_is_seen_in_the_moment_between_its_commit_and_its_place_in_the_table() {
+    let mut disk = Disk::new();
+    disk.life(FakeRuntime::slow(|_| Box::pin(std::future::pending())), |engine| async move {
+        deploy(&engine, order()).await.expect("deploys");
+        let id = engine.start_execution(TENANT, request("order", None)).await.expect("starts");
+        let key = ExecutionKey { tenant: TENANT, id };
+        let live = engine.inner.live.get(key).expect("under way");
+        engine.inner.live.remove(key);
+        let placing = {
+            let engine = engine.clone();
+            Box::new(move || engine.inner.live.insert(live))
+        };
+        let nothing = crate::ports::Transition { tenant: TENANT, execution: None, documents: Vec::new() };
+        let committed = engine.inner.committer.commit_then(nothing, placing);
+        let id = id.to_string();
+        let seen = futures_util::future::join(committed, engine.status(TENANT, &id, None)).await;
+        assert!(matches!(seen, (Ok(()), Ok(_))), "{seen:?}");
+    })
+    .expect("lives");
+}
+
+#[test]
+fn a_commit_that_the_store_is_unsure_of_neither_loses_nor_doubles() {
+    let lines = with_order(|engine| async move { run_with(&engine, "k").await["steps"].clone() });
+    for commit in 6..13 {
+        let mut disk = Disk::new();
+        disk.store.fail_at(commit, FaultPoint::Unsure);
+        let answer = disk.life(FakeRuntime::new(own_step), |engine| async move {
+            deploy(&engine, order()).await.expect("deploys");
+            run_with(&engine, "k").await
+        });
+        let answer = answer.expect("lives");
+        assert_eq!((&answer["status"], disk.calls_by_step().len()), (&json!("completed"), 4), "commit {commit}");
+        assert!(disk.calls_by_step().values().all(|keys| keys.len() == 1), "commit {commit}");
+        assert_eq!(answer["steps"]["ship"]["runs"], lines["ship"]["runs"]);
+    }
+}
+
+#[test]
+fn what_ended_leaves_no_timers_behind() {
+    let mut disk = Disk::new();
+    disk.life(FakeRuntime::new(own_step), |engine| async move {
+        let mut timed = order();
+        timed["timeout"] = json!("7d");
+        deploy(&engine, timed).await.expect("deploys");
+        assert_eq!(run(&engine, "order").await["status"], "completed");
+        assert_eq!(engine.inner.timers.next(), None);
+    })
+    .expect("lives");
+}
