@@ -61,6 +61,8 @@ impl Engine {
         let seen = self.seen(key).await?;
         let limit = limit.clamp(1, HISTORY_PAGE);
         let mut lines = self.inner.ports.store.journal(key, from, limit + 1).await?;
+        // A store may show a line a moment before it is durable; nobody else may see it then.
+        lines.retain(|line| line.seq < seen.execution.lines);
         let next = if lines.len() > limit { lines.pop().map(|line| line.seq) } else { None };
         let step_of = |run: RunIx| seen.execution.run(run).map(|run| seen.workflow.step_id(run.step).to_owned());
         let mut items = Vec::with_capacity(lines.len());

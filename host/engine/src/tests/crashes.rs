@@ -163,6 +163,7 @@ fn late_result_is_dropped() {
         let run = stepwell_core::execution::RunIx(0);
         let late = Entry::StepSucceeded { run, attempt: 1, output: Payload::null(), usage: Default::default() };
         engine.happened(&live, &late).await;
+        assert!(live.begin(run, 1).is_none(), "and an attempt that had waited for its turn does not begin");
         assert_eq!(finished(&engine, &id.to_string()).await, answer);
         assert_eq!(engine.inner.scheduler.running(), 0, "the stopped attempt gave its turn back");
         answer

@@ -110,6 +110,45 @@ fn the_most_suspicious_goes_first_so_that_it_takes_no_other_with_it() {
 }
 
 #[test]
+fn who_ran_at_two_ends_goes_before_who_ran_at_one() {
+    // The order of their ids must not matter: others before them shift these.
+    for others in 0..4 {
+        let mut disk = Disk::new();
+        for life in 1..=3 {
+            let store = Arc::clone(&disk.store);
+            let running = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let dies = FakeRuntime::slow(move |call| {
+                let needed = if life == 2 { 3 } else { 1 };
+                if call.context.step == "quick" {
+                    return Box::pin(async move { own_step(&call) });
+                }
+                if running.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == needed {
+                    store.crash();
+                }
+                Box::pin(std::future::pending())
+            });
+            let died = disk.life(dies, |engine| async move {
+                for id in ["quick", "poison", "a", "c"] {
+                    deploy(&engine, one(id, &json!({}))).await.expect("deploys");
+                }
+                for _ in 0..others {
+                    engine.start_execution(TENANT, request("quick", None)).await.expect("starts");
+                }
+                let started = if life == 1 { vec!["poison"] } else { vec!["a", "c"] };
+                for id in started {
+                    start(&engine, id).await;
+                }
+                std::future::pending::<()>().await;
+            });
+            assert!(died.is_none());
+        }
+        let calls = disk.calls.lock().expect("calls");
+        let last = calls.iter().rev().find(|call| call.context.step != "quick").map(|call| call.context.step.clone());
+        assert_eq!(last.as_deref(), Some("poison"), "{others} others: in the third life it ran first, and alone");
+    }
+}
+
+#[test]
 fn a_suspects_deadline_does_not_wait_for_its_turn() {
     let mut disk = Disk::new();
     let store = Arc::clone(&disk.store);
