@@ -82,6 +82,8 @@ pub struct Deployed {
     pub compile_ms: u64,
 }
 
+/// How often an upload is tried again because another one of the same id came first.
+const UPLOADS_AT_ONCE: u32 = 64;
 /// A function id that is a route (semantics P1).
 const RESERVED: &str = "execute";
 
@@ -117,15 +119,26 @@ impl Registry {
         Ok(Deployed { functions, compile_ms: prepared.compile_ms })
     }
 
-    /// The next version, or the current one if nothing changes.
-    async fn register(&self, tenant: TenantId, mut function: Function) -> Result<Function, Error> {
+    /// The next version, or the current one if nothing changes. Uploads of one id at the same time become versions one after the other.
+    async fn register(&self, tenant: TenantId, function: Function) -> Result<Function, Error> {
+        for _ in 0..UPLOADS_AT_ONCE {
+            if let Some(registered) = self.try_register(tenant, function.clone()).await? {
+                return Ok(registered);
+            }
+        }
+        let message = format!("the function {:?} is being changed by other uploads; upload it again", function.id);
+        Err(Error::Conflict { code: "concurrent_upload", message })
+    }
+
+    /// `None` if another upload came first.
+    async fn try_register(&self, tenant: TenantId, mut function: Function) -> Result<Option<Function>, Error> {
         let current = self.store.document(tenant, DocumentKind::Function, &function.id).await?;
         let mut expect = Expect::Absent;
         function.version = 1;
         if let Some(bytes) = current {
             let current: Function = read(&bytes)?;
             if (current.digest, &current.name) == (function.digest, &function.name) {
-                return Ok(current);
+                return Ok(Some(current));
             }
             function.version = current.version + 1;
             expect = Expect::Value(bytes);
@@ -136,22 +149,15 @@ impl Registry {
             write(DocumentKind::Function, function.id.clone(), &function, expect)?,
             write(DocumentKind::FunctionVersion, key, &function, Expect::Absent)?,
         ];
-        let refused = |error| match error {
-            crate::ports::CommitError::Unexpected { .. } => Error::Conflict {
-                code: "concurrent_upload",
-                message: format!(
-                    "the function {:?} was changed by another upload at the same time; upload it again",
-                    function.id
-                ),
-            },
-            other => other.into(),
-        };
         let transition = Transition { tenant, execution: None, documents };
         let (cache, current) = (Arc::clone(&self.functions), Arc::new(function.clone()));
         // Also if the uploader hangs up: otherwise the old version would be served until the next start.
         let then = Box::new(move || cache.put(tenant, current.id.clone(), current));
-        self.committer.commit_then(transition, then).await.map_err(refused)?;
-        Ok(function)
+        match self.committer.commit_then(transition, then).await {
+            Ok(()) => Ok(Some(function)),
+            Err(crate::ports::CommitError::Unexpected { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
     }
 
     /// A function's current version.

@@ -79,6 +79,19 @@ fn the_same_artifact_again_is_no_new_version() {
 }
 
 #[test]
+fn uploads_of_one_id_at_the_same_time_are_all_accepted() {
+    with_engine(|engine| async move {
+        let deploy = |bytes: &'static str| {
+            let upload = Upload { id: "f".into(), function: None, bytes: Bytes::from(bytes) };
+            engine.registry().deploy(TENANT, upload)
+        };
+        let all = futures_util::future::join_all(["one", "one", "two", "one", "two"].map(deploy)).await;
+        let versions: Vec<u32> = all.into_iter().map(|one| one.expect("accepted").functions[0].version).collect();
+        assert!(versions[0] == 1 && versions.iter().all(|version| (1..=5).contains(version)), "{versions:?}");
+    });
+}
+
+#[test]
 fn what_was_registered_outlives_the_process() {
     let mut disk = Disk::new();
     disk.life(FakeRuntime::new(own_step), |engine| async move { deploy(&engine, order()).await.expect("deploys") });
