@@ -182,7 +182,7 @@ mod scan {
         }
     }
 
-    /// The code unit of `\uXXXX` at this place.
+    /// The code unit of an escape (`\u` and four hexadecimal digits) at this place.
     fn unit(bytes: &[u8], at: usize) -> Option<u16> {
         let text = bytes.get(at..at + 6)?;
         let hex = std::str::from_utf8(text.strip_prefix(b"\\u")?).ok()?;
