@@ -6,4 +6,5 @@ pub mod failure;
 pub mod graph;
 pub mod ids;
 pub mod payload;
+pub mod picture;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Questions about the graph of a definition. They are answered once, when it is checked; the live path looks them up.
 
-mod dominators;
+pub(crate) mod dominators;
 mod joins;
 mod reach;
 
