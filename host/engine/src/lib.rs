@@ -16,6 +16,7 @@ mod query;
 mod recovery;
 mod registry;
 mod scheduler;
+pub mod schema;
 mod supervisor;
 mod timers;
 

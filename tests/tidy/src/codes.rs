@@ -23,7 +23,9 @@ pub(crate) fn collect(sources: &[File]) -> Codes {
             "host/core/src/definition" => {
                 (vec![], [text.arguments(".fault(", 1), text.arguments(".warn(", 1)].concat())
             }
-            "host/engine/src" => (text.of_engine(), text.owned_fields("code: ")),
+            "host/engine/src" => {
+                (text.of_engine(), [text.owned_fields("code: "), text.arguments("Fault::new(", 1)].concat())
+            }
             "host/server/src" => (text.of_server(), text.owned_fields("code: ")),
             "host/runtime/src/compile/unfit.rs" => (text.arms("fn name(self)"), vec![]),
             "host/runtime/src" => (text.fields("code: "), vec![]),

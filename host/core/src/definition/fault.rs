@@ -13,6 +13,14 @@ pub struct Fault {
     pub message: String,
 }
 
+impl Fault {
+    /// A fault that is found outside of the core: in a schema, for instance.
+    #[must_use]
+    pub fn new(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, message: message.into() }
+    }
+}
+
 /// Something that is probably not what its author meant; the definition is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Warning {
