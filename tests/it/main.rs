@@ -8,6 +8,7 @@ mod fixtures;
 mod life;
 mod order;
 mod raw;
+mod scripts;
 mod shapes;
 mod stopping;
 mod support;

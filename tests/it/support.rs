@@ -157,6 +157,10 @@ impl Client {
         self.send("PUT", path, &[("content-type", "application/wasm")], wasm)
     }
 
+    pub fn put_script(&self, path: &str, source: &str) -> Answer {
+        self.send("PUT", path, &[("content-type", "text/javascript")], source.as_bytes())
+    }
+
     /// Any request; headers given here come on top of the key's.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));

@@ -1,6 +1,6 @@
 //! Our bad outcomes, by what a caller can do about them (architecture.md section 7). A function's bad outcome is data, not one of these.
 
-use crate::ports::{CommitError, RuntimeError, StoreError};
+use crate::ports::{CommitError, Place, RuntimeError, StoreError, Unfit};
 use stepwell_core::definition::Fault;
 
 /// Why a request was not carried out. `message` texts are for the caller; what only operators may see is logged where it happens.
@@ -43,6 +43,14 @@ pub enum Error {
         code: &'static str,
         /// What to do.
         message: String,
+    },
+    /// A script that is none.
+    #[error("{message}")]
+    InvalidScript {
+        /// What is wrong.
+        message: String,
+        /// Where, if it has a place.
+        place: Option<Place>,
     },
     /// Larger than a limit.
     #[error("{message}")]
@@ -106,6 +114,9 @@ impl From<RuntimeError> for Error {
         match error {
             RuntimeError::Unfit(unfit) if unfit.code == "component_too_large" => {
                 Self::TooLarge { limit: "component_bytes", message: unfit.message }
+            }
+            RuntimeError::Unfit(Unfit { code: "invalid_script", message, place }) => {
+                Self::InvalidScript { message, place }
             }
             RuntimeError::Unfit(unfit) => Self::Refused { code: unfit.code, message: unfit.message },
             RuntimeError::Unavailable(why) => Self::Unavailable(why),

@@ -11,6 +11,8 @@ pub struct Limits {
     pub execution: ExecutionLimits,
     /// `component_bytes`: an upload is held in memory while it is compiled.
     pub component_bytes: usize,
+    /// `script_bytes`: a script is parsed anew by every attempt.
+    pub script_bytes: usize,
     /// `definition`, bytes: a definition is held in memory and analysed.
     pub definition_bytes: usize,
     /// `functions` per tenant.
@@ -36,6 +38,7 @@ impl Default for Limits {
         Self {
             execution: ExecutionLimits::default(),
             component_bytes: 32 << 20,
+            script_bytes: 1 << 20,
             definition_bytes: 1 << 20,
             functions: 1_000,
             workflows: 1_000,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
-    ComponentSource, Invocation, InvocationContext, InvocationLimits, Prepared, Runtime, StoreError,
+    Artifact, ComponentSource, Invocation, InvocationContext, InvocationLimits, Prepared, Runtime, StoreError,
 };
 use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
 
@@ -46,7 +46,7 @@ async fn measure(artifact: bytes::Bytes, pooling: bool) -> f64 {
     let mut config = RuntimeConfig::new(folder.path().join("code"), key, compiler, Arc::new(NoOriginals));
     config.pooling = pooling;
     let sandbox = WasmtimeRuntime::new(config).expect("runtime");
-    let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
+    let prepared = sandbox.prepare(TenantId::DEFAULT, Artifact::wasm(artifact)).await.expect("fits");
     let invocation = invocation(&prepared);
     sandbox.invoke(invocation.clone()).await.result.expect("answer");
     let start = Instant::now();

@@ -3,17 +3,21 @@
 use crate::capture::{Pipe, SharedCapture};
 use crate::classify::{Circumstances, Phase, fault};
 use crate::clock;
-use crate::contract::{Context, Failed, Failure, RunParameters, RunResult};
+use crate::contract::{
+    CheckParameters, CheckResult, Context, Failed, Failure, Flaw, RunParameters, RunResult, ScriptParameters,
+    Surroundings,
+};
 use crate::limiter::Limiter;
 use crate::linker::State;
-use crate::loaded::Loaded;
+use crate::loaded::Callable;
+use crate::runner::{Runner, Script};
 use crate::stdio::GuestOutput;
 use crate::text::printable;
 use std::time::{Duration, Instant};
 use stepwell_core::failure::{CODE_BYTES, Retry};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{Fault, Invocation, InvocationLimits, Outcome, Usage};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{InstancePre, ResourceTable};
 use wasmtime::{Error, Result, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 
@@ -32,13 +36,13 @@ const TABLE_CAPACITY: usize = 512;
 const HANDLES: usize = 1_024;
 
 /// Makes the call.
-pub(crate) async fn call(loaded: &Loaded, invocation: &Invocation) -> Outcome {
+pub(crate) async fn call(callable: &Callable, invocation: &Invocation) -> Outcome {
     let start = clock::now();
     let capture = SharedCapture::new(invocation.limits.log_bytes);
     let deadline = clock::after(start, invocation.limits.timeout);
-    let result = match store(loaded, &invocation.limits, capture.clone(), deadline) {
+    let result = match store(callable.instance(), &invocation.limits, capture.clone(), deadline) {
         Ok(mut store) => {
-            let result = run(loaded, invocation, &mut store).await;
+            let result = run(callable, invocation, &mut store).await;
             let result = result.unwrap_or_else(|end| Err(end.fault(&mut store)));
             (result, usage(&store, &invocation.limits, start))
         }
@@ -69,7 +73,7 @@ impl End {
 
 /// A store with every limit set, before anything of the guest runs: start functions run at instantiation.
 fn store(
-    loaded: &Loaded,
+    instance: &InstancePre<State>,
     limits: &InvocationLimits,
     capture: SharedCapture,
     deadline: Instant,
@@ -79,7 +83,7 @@ fn store(
     let wasi = wasi(&capture);
     let limiter = Limiter::new(limits.memory_bytes);
     let state = State { wasi, table, limiter, capture, deadline };
-    let mut store = Store::new(loaded.instance.engine(), state);
+    let mut store = Store::new(instance.engine(), state);
     store.limiter(|state| &mut state.limiter);
     // What a guest hands over in one host call: an answer, with a little more for the record round it, or a log line before
     // it is cut. A larger answer is never copied.
@@ -117,22 +121,63 @@ fn wasi(capture: &SharedCapture) -> WasiCtx {
 
 /// Instantiates and calls under one deadline, and reads the answer.
 async fn run(
-    loaded: &Loaded,
+    callable: &Callable,
     invocation: &Invocation,
     store: &mut Store<State>,
 ) -> Result<Result<Payload, Fault>, End> {
     let latest = clock::after(store.data().deadline, GRACE);
-    let answer = clock::until(latest, answer(loaded, invocation, &mut *store)).await.ok_or(End::Late)??;
+    let answer = clock::until(latest, answer(callable, invocation, &mut *store)).await.ok_or(End::Late)??;
     Ok(read(answer, invocation.limits.output_bytes))
 }
 
-async fn answer(loaded: &Loaded, invocation: &Invocation, store: &mut Store<State>) -> Result<RunResult, End> {
-    let instance = loaded.instance.instantiate_async(&mut *store).await;
+async fn answer(callable: &Callable, invocation: &Invocation, store: &mut Store<State>) -> Result<RunResult, End> {
+    let instance = callable.instance().instantiate_async(&mut *store).await;
     let instance = instance.map_err(|error| End::Error(Phase::Instantiation, error))?;
     let call = |error| End::Error(Phase::Call, error);
-    let run = instance.get_typed_func::<RunParameters<'_>, RunResult>(&mut *store, &loaded.run).map_err(call)?;
-    let parameters = (Context::from(&invocation.context), invocation.input.as_str());
-    run.call_async(&mut *store, parameters).await.map_err(call)
+    let (context, input) = (Context::from(&invocation.context), invocation.input.as_str());
+    match callable {
+        Callable::Component(loaded) => {
+            let run =
+                instance.get_typed_func::<RunParameters<'_>, RunResult>(&mut *store, &loaded.run).map_err(call)?;
+            run.call_async(&mut *store, (context, input)).await.map_err(call)
+        }
+        Callable::Script(Script { runner, source }) => {
+            let run = instance.get_typed_func::<ScriptParameters<'_>, RunResult>(&mut *store, &runner.run);
+            let run = run.map_err(call)?;
+            run.call_async(&mut *store, (&**source, surroundings(), context, input)).await.map_err(call)
+        }
+    }
+}
+
+/// The moment at which the attempt begins, which is the only one that a script sees, and fresh chance.
+fn surroundings() -> Surroundings {
+    let now_ms = clock::wall_ms();
+    let mut seed = [0; 8];
+    let filled = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
+    // `Math.random()` promises no secrecy: where the system has no chance to give, the time does.
+    Surroundings { now_ms, seed: filled.map_or(now_ms, |_| u64::from_le_bytes(seed)) }
+}
+
+/// Whether a text is a script: its top-level code is run in a sandbox of its own.
+pub(crate) async fn check(runner: &Runner, source: &str, limits: &InvocationLimits) -> Result<Result<(), Flaw>, Fault> {
+    let deadline = clock::after(clock::now(), limits.timeout);
+    let capture = SharedCapture::new(0);
+    let mut store =
+        store(&runner.instance, limits, capture, deadline).map_err(|error| Fault::Host(format!("{error:#}")))?;
+    let answer = clock::until(clock::after(deadline, GRACE), checked(runner, source, &mut store)).await;
+    match answer.ok_or(End::Late).flatten() {
+        Ok((answer,)) => Ok(answer),
+        Err(end) => Err(end.fault(&mut store)),
+    }
+}
+
+async fn checked(runner: &Runner, source: &str, store: &mut Store<State>) -> Result<CheckResult, End> {
+    let call = |error| End::Error(Phase::Call, error);
+    let instance = runner.instance.instantiate_async(&mut *store).await;
+    let instance = instance.map_err(|error| End::Error(Phase::Instantiation, error))?;
+    let check =
+        instance.get_typed_func::<CheckParameters<'_>, CheckResult>(&mut *store, &runner.check).map_err(call)?;
+    check.call_async(&mut *store, (source, surroundings())).await.map_err(call)
 }
 
 /// The guest's answer, its size checked before it is parsed.

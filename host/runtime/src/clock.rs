@@ -10,6 +10,13 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// This moment by the calendar, for the scripts that ask: milliseconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "the adapter tells a script when its attempt began")]
+pub(crate) fn wall_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A moment so far ahead; a century if the sum overflows.
 pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);

@@ -10,6 +10,10 @@ use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 pub(crate) const HANDLER: &str = "stepwell:function/handler@1.0.0";
 /// Its one function.
 pub(crate) const RUN: &str = "run";
+/// The interface that the runner of scripts exports instead (`wit/script`).
+pub(crate) const RUNNER: &str = "stepwell:script/runner@1.0.0";
+/// Its function besides [`RUN`].
+pub(crate) const CHECK: &str = "check";
 /// The interface of log lines.
 pub(crate) const LOG: &str = "stepwell:function/log@1.0.0";
 /// The interface of the records; it has no functions.
@@ -73,6 +77,31 @@ pub(crate) enum Failed {
 pub(crate) type RunParameters<'a> = (Context<'a>, &'a str);
 /// What `handler.run` returns.
 pub(crate) type RunResult = (Result<String, Failed>,);
+
+/// `runner.surroundings`.
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub(crate) struct Surroundings {
+    #[component(name = "now-ms")]
+    pub(crate) now_ms: u64,
+    pub(crate) seed: u64,
+}
+
+/// `runner.flaw`.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Flaw {
+    pub(crate) message: String,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
+/// Parameters of `runner.check`.
+pub(crate) type CheckParameters<'a> = (&'a str, Surroundings);
+/// What `runner.check` returns.
+pub(crate) type CheckResult = (Result<(), Flaw>,);
+/// Parameters of `runner.run`, which returns what a handler does.
+pub(crate) type ScriptParameters<'a> = (&'a str, Surroundings, Context<'a>, &'a str);
 
 /// `log.level`.
 #[derive(ComponentType, Lift, Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use crate::contract::{HANDLER, RUN, RunParameters, RunResult};
 use crate::linker::State;
+use crate::runner::{self, Script};
 use lru::LruCache;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::ids::Digest;
 use tokio::sync::OnceCell;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Components that are kept ready. Each is its machine code, some 160 KB for a small guest; a use of an older one reads
@@ -27,33 +27,43 @@ pub(crate) enum Misfit {
     /// An import that is not there, or is of another type.
     #[error("{0:#}")]
     Import(wasmtime::Error),
-    /// The handler is not there.
-    #[error("it does not export the function {RUN} of {HANDLER}")]
-    NoHandler,
-    /// The handler is of another type.
-    #[error("its function {RUN} of {HANDLER} has another type: {0:#}")]
-    HandlerType(wasmtime::Error),
+    /// A function that the host calls is not there.
+    #[error("it does not export the function {name} of {interface}")]
+    NoFunction { interface: &'static str, name: &'static str },
+    /// It is of another type.
+    #[error("its function {name} of {interface} has another type: {error:#}")]
+    FunctionType { interface: &'static str, name: &'static str, error: wasmtime::Error },
 }
 
 impl Loaded {
     /// Resolves the imports and finds the handler.
     pub(crate) fn new(linker: &Linker<State>, component: &Component) -> Result<Self, Misfit> {
         let instance = linker.instantiate_pre(component).map_err(Misfit::Import)?;
-        let handler = component.get_export_index(None, HANDLER).ok_or(Misfit::NoHandler)?;
-        let run = component.get_export_index(Some(&handler), RUN).ok_or(Misfit::NoHandler)?;
-        let Some((export, _)) = component.get_export(Some(&handler), RUN) else { return Err(Misfit::NoHandler) };
-        match export {
-            ComponentItem::ComponentFunc(function) => function
-                .typecheck::<RunParameters<'_>, RunResult>(&instance.instance_type())
-                .map_err(Misfit::HandlerType)?,
-            _ => return Err(Misfit::NoHandler),
-        }
+        let run = runner::function::<RunParameters<'_>, RunResult>(component, &instance, (HANDLER, RUN))?;
         Ok(Self { instance, run })
     }
 }
 
-/// The components that were used last.
-pub(crate) struct LoadedComponents(Mutex<LruCache<Digest, Arc<OnceCell<Arc<Loaded>>>>>);
+/// What an artifact is when it can be called.
+pub(crate) enum Callable {
+    /// A component of its own.
+    Component(Loaded),
+    /// A script, which the runner runs.
+    Script(Script),
+}
+
+impl Callable {
+    /// What is instantiated for a call.
+    pub(crate) fn instance(&self) -> &InstancePre<State> {
+        match self {
+            Self::Component(component) => &component.instance,
+            Self::Script(script) => &script.runner.instance,
+        }
+    }
+}
+
+/// The artifacts that were used last.
+pub(crate) struct LoadedComponents(Mutex<LruCache<Digest, Arc<OnceCell<Arc<Callable>>>>>);
 
 impl LoadedComponents {
     /// None yet.
@@ -66,8 +76,8 @@ impl LoadedComponents {
     pub(crate) async fn get<E>(
         &self,
         digest: Digest,
-        load: impl Future<Output = Result<Loaded, E>>,
-    ) -> Result<Arc<Loaded>, E> {
+        load: impl Future<Output = Result<Callable, E>>,
+    ) -> Result<Arc<Callable>, E> {
         let cell = Arc::clone(
             self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(digest, || Arc::new(OnceCell::new())),
         );
@@ -81,12 +91,12 @@ mod tests {
     use crate::guests;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn loaded() -> Loaded {
+    fn loaded() -> Callable {
         let engine = crate::engine::compiling().expect("engine");
         let linker = crate::linker::linker(&engine).expect("linker");
         let component = guests::component(&guests::echo());
         let component = Component::from_binary(&engine, &component).expect("component");
-        Loaded::new(&linker, &component).expect("fits")
+        Callable::Component(Loaded::new(&linker, &component).expect("fits"))
     }
 
     #[tokio::test]
@@ -108,7 +118,7 @@ mod tests {
     async fn a_failed_load_is_made_again() {
         let components = LoadedComponents::new();
         let digest = Digest([1; 32]);
-        assert!(components.get(digest, async { Err::<Loaded, _>("no") }).await.is_err());
+        assert!(components.get(digest, async { Err::<Callable, _>("no") }).await.is_err());
         assert!(components.get(digest, async { Ok::<_, &str>(loaded()) }).await.is_ok());
     }
 }

@@ -2,21 +2,25 @@
 
 use crate::cache::{Cache, Facts, TrustedCode};
 use crate::call::call;
-use crate::compile::{Code, Compiled, Compiler, unfit};
+use crate::compile::{Code, Compiled, Compiler, World, unfit};
 use crate::config::{RuntimeConfig, SetupError};
 use crate::engine::{compatibility, serving};
 use crate::linker::{State, linker};
-use crate::loaded::{Loaded, LoadedComponents};
+use crate::loaded::{Callable, Loaded, LoadedComponents, Misfit};
+use crate::runner::{self, Runner, Script};
+use crate::scripts;
 use crate::ticker::Ticker;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
-use stepwell_engine::ports::{ComponentSource, Fault, Invocation, Outcome, Prepared, Runtime, RuntimeError, Usage};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use stepwell_engine::ports::{
+    Artifact, ComponentSource, Fault, Form, Invocation, Outcome, Prepared, Runtime, RuntimeError, Usage,
+};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, JoinError};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 /// The port on wasmtime. Dropping it ends its threads; calls under way are stopped.
 pub struct WasmtimeRuntime {
@@ -25,7 +29,7 @@ pub struct WasmtimeRuntime {
     guests: Option<tokio::runtime::Runtime>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     engine: Engine,
     linker: Linker<State>,
     pooling: bool,
@@ -34,8 +38,10 @@ struct Shared {
     source: Arc<dyn ComponentSource>,
     component_bytes: usize,
     components: LoadedComponents,
-    slots: Semaphore,
-    ticker: Ticker,
+    /// Compiled, or loaded, when the first script comes.
+    runner: OnceCell<Arc<Runner>>,
+    pub(crate) slots: Semaphore,
+    pub(crate) ticker: Ticker,
 }
 
 impl WasmtimeRuntime {
@@ -64,6 +70,7 @@ impl WasmtimeRuntime {
             source: config.source,
             component_bytes: config.component_bytes,
             components: LoadedComponents::new(),
+            runner: OnceCell::new(),
             slots: Semaphore::new(calls as usize),
             ticker: Ticker::start(engine.weak()).map_err(SetupError::Threads)?,
             engine,
@@ -93,7 +100,11 @@ fn guest_name() -> impl Fn() -> String + Send + Sync + 'static {
 
 #[async_trait::async_trait]
 impl Runtime for WasmtimeRuntime {
-    async fn prepare(&self, _tenant: TenantId, artifact: Bytes) -> Result<Prepared, RuntimeError> {
+    async fn prepare(&self, _tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
+        let artifact = match artifact {
+            Artifact { form: Form::JavaScript, bytes } => return self.check(bytes).await,
+            Artifact { form: Form::Wasm, bytes } => bytes,
+        };
         let most = self.shared.component_bytes;
         if artifact.len() > most {
             let message = format!("the upload has {} bytes; at most {most} are accepted", artifact.len());
@@ -108,7 +119,7 @@ impl Runtime for WasmtimeRuntime {
         if let Some((facts, _)) = self.shared.read(digest).await? {
             return Ok(prepared(digest, facts, 0));
         }
-        let compiled = self.shared.compile(digest, &artifact, &turn).await?;
+        let compiled = self.shared.compile((digest, World::Function), &artifact, &turn).await?;
         Ok(prepared(digest, compiled.facts, compiled.compile_ms))
     }
 
@@ -123,6 +134,21 @@ impl Runtime for WasmtimeRuntime {
         let attempt = guests.spawn(async move { shared.invoke(&loaded, &invocation).await });
         let _abort = AbortOnDrop(attempt.abort_handle());
         attempt.await.unwrap_or_else(|error| failed(lost(&error)))
+    }
+}
+
+impl WasmtimeRuntime {
+    /// Checks a script on the guests' threads: it runs there.
+    async fn check(&self, source: Bytes) -> Result<Prepared, RuntimeError> {
+        let gone = || RuntimeError::Unavailable("the server is shutting down".to_owned());
+        let guests = self.guests.as_ref().ok_or_else(gone)?;
+        let (digest, text) = (digest(&source), scripts::text(&source)?);
+        let runner = self.shared.runner().await?;
+        let shared = Arc::clone(&self.shared);
+        let check = guests.spawn(async move { scripts::check(&shared, &runner, &text).await });
+        let _abort = AbortOnDrop(check.abort_handle());
+        let check_ms = check.await.map_err(|error| RuntimeError::Unavailable(format!("the check: {error}")))??;
+        Ok(prepared(digest, scripts::facts(), check_ms))
     }
 }
 
@@ -158,31 +184,37 @@ fn digest(artifact: &[u8]) -> Digest {
 }
 
 impl Shared {
-    async fn invoke(&self, loaded: &Loaded, invocation: &Invocation) -> Outcome {
+    async fn invoke(&self, loaded: &Callable, invocation: &Invocation) -> Outcome {
         let Ok(_slot) = self.slots.try_acquire() else { return failed(Fault::NoCapacity) };
         let _busy = self.ticker.busy();
         Box::pin(call(loaded, invocation)).await
     }
 
-    async fn loaded(&self, invocation: &Invocation) -> Result<Arc<Loaded>, Fault> {
+    async fn loaded(&self, invocation: &Invocation) -> Result<Arc<Callable>, Fault> {
         self.components.get(invocation.component, self.load(invocation)).await
     }
 
     /// From the cache, else from the original.
-    async fn load(&self, invocation: &Invocation) -> Result<Loaded, Fault> {
+    async fn load(&self, invocation: &Invocation) -> Result<Callable, Fault> {
         let digest = invocation.component;
         let cached = self.read(digest).await.map_err(|error| Fault::Host(error.to_string()))?;
         if let Some((_, code)) = cached {
             match self.link(code).await {
-                Ok(loaded) => return Ok(loaded),
+                Ok(loaded) => return Ok(Callable::Component(loaded)),
                 Err(error) => tracing::warn!(%digest, error, "compiled code does not load; compiling again"),
             }
         }
         let artifact = self.original(invocation.tenant, digest).await?;
+        if runner::is_script(&artifact) {
+            let runner = self.runner().await.map_err(|error| Fault::Host(error.to_string()))?;
+            let source = scripts::text(&artifact).map_err(|error| Fault::Host(error.to_string()))?;
+            return Ok(Callable::Script(Script { runner, source }));
+        }
         let uncompiled = |error: RuntimeError| Fault::Host(format!("the component cannot be compiled: {error}"));
         let turn = self.compiler.turn().await.map_err(uncompiled)?;
-        let compiled = self.compile(digest, &artifact, &turn).await.map_err(uncompiled)?;
-        self.link(compiled.code).await.map_err(|error| Fault::Host(format!("the component cannot be loaded: {error}")))
+        let compiled = self.compile((digest, World::Function), &artifact, &turn).await.map_err(uncompiled)?;
+        let loaded = self.link(compiled.code).await;
+        loaded.map(Callable::Component).map_err(|error| Fault::Host(format!("the component cannot be loaded: {error}")))
     }
 
     async fn original(&self, tenant: TenantId, expected: Digest) -> Result<Bytes, Fault> {
@@ -199,11 +231,11 @@ impl Shared {
     /// Compiles in the child, makes sure that the result can be served, and keeps it.
     async fn compile(
         &self,
-        digest: Digest,
+        (digest, world): (Digest, World),
         artifact: &Bytes,
         turn: &SemaphorePermit<'_>,
     ) -> Result<Compiled, RuntimeError> {
-        let compiled = self.compiler.compile(artifact, turn).await?;
+        let compiled = self.compiler.compile((world, artifact), turn).await?;
         let (engine, cache) = (self.engine.clone(), Arc::clone(&self.cache));
         blocking(move || {
             // Only the engine with the pool knows the pool's limits.
@@ -226,12 +258,48 @@ impl Shared {
         blocking(move || cache.read(digest)).await
     }
 
+    /// The runner of scripts.
+    pub(crate) async fn runner(&self) -> Result<Arc<Runner>, RuntimeError> {
+        self.runner.get_or_try_init(|| async { self.make_runner().await.map(Arc::new) }).await.cloned()
+    }
+
+    /// From the cache, else compiled.
+    async fn make_runner(&self) -> Result<Runner, RuntimeError> {
+        let digest = runner::cache_digest();
+        if let Some((_, code)) = self.read(digest).await? {
+            match self.link_as(code, Runner::new).await {
+                Ok(runner) => return Ok(runner),
+                Err(error) => tracing::warn!(error, "the compiled runner of scripts does not load; compiling again"),
+            }
+        }
+        let turn = self.compiler.turn().await?;
+        let compiled = self.compile((digest, World::Runner), &runner::artifact(), &turn).await;
+        // It is ours: what would be an upload's fault is a fault of this build.
+        let broken = |error: String| {
+            tracing::error!(error, "the runner of scripts does not work");
+            RuntimeError::Unavailable("the runner of scripts does not work; the server's log says why".to_owned())
+        };
+        let compiled = compiled.map_err(|error| match error {
+            RuntimeError::Unfit(unfit) => broken(unfit.message),
+            unavailable @ RuntimeError::Unavailable(_) => unavailable,
+        })?;
+        self.link_as(compiled.code, Runner::new).await.map_err(broken)
+    }
+
     async fn link(&self, code: TrustedCode) -> Result<Loaded, String> {
+        self.link_as(code, Loaded::new).await
+    }
+
+    async fn link_as<T: Send + 'static>(
+        &self,
+        code: TrustedCode,
+        new: fn(&Linker<State>, &Component) -> Result<T, Misfit>,
+    ) -> Result<T, String> {
         let (engine, linker) = (self.engine.clone(), self.linker.clone());
         let linked = blocking(move || {
             let component = code.load(&engine).map_err(|error| format!("{error:#}"))?;
             component.initialize_copy_on_write_image().map_err(|error| format!("{error:#}"))?;
-            Loaded::new(&linker, &component).map_err(|error| error.to_string())
+            new(&linker, &component).map_err(|error| error.to_string())
         });
         linked.await.map_err(|error| error.to_string())?
     }

@@ -32,6 +32,18 @@ pub struct FieldError {
     pub code: String,
     /// What to change.
     pub message: String,
+    /// Where in a script.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Spot>,
+}
+
+/// A place in a text, from 1.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Spot {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
 }
 
 #[derive(Serialize)]
@@ -76,8 +88,13 @@ impl ApiError {
     pub fn wrong_shape(field: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         let pointer = if field == "body" { String::new() } else { format!("/{field}") };
-        let at =
-            FieldError { field: field.to_owned(), pointer, code: "wrong_shape".to_owned(), message: message.clone() };
+        let at = FieldError {
+            field: field.to_owned(),
+            pointer,
+            code: "wrong_shape".to_owned(),
+            message: message.clone(),
+            place: None,
+        };
         Self { fields: vec![at], ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
     }
 
@@ -177,6 +194,7 @@ impl From<Error> for ApiError {
                     pointer: fault.pointer,
                     code: fault.code.to_owned(),
                     message: fault.message,
+                    place: None,
                 });
                 let fields = fields.collect();
                 Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_definition", message) }
@@ -187,11 +205,22 @@ impl From<Error> for ApiError {
                     pointer: String::new(),
                     code: "missing_functions".to_owned(),
                     message: id,
+                    place: None,
                 });
                 let fields = fields.collect();
                 Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "missing_functions", message) }
             }
             Error::Refused { code, .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message),
+            Error::InvalidScript { place, .. } => {
+                let at = FieldError {
+                    field: "source".to_owned(),
+                    pointer: "/source".to_owned(),
+                    code: "invalid_script".to_owned(),
+                    message: message.clone(),
+                    place: place.map(|place| Spot { line: place.line, column: place.column }),
+                };
+                Self { fields: vec![at], ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_script", message) }
+            }
             Error::TooLarge { limit, .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, limit, message),
             Error::LimitReached { limit, .. } => {
                 Self { retry_after_s: Some(60), ..Self::new(StatusCode::TOO_MANY_REQUESTS, limit, message) }

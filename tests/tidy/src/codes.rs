@@ -29,6 +29,7 @@ pub(crate) fn collect(sources: &[File]) -> Codes {
             "host/server/src" => (text.of_server(), text.owned_fields("code: ")),
             "host/runtime/src/compile/unfit.rs" => (text.arms("fn name(self)"), vec![]),
             "host/runtime/src" => (text.fields("code: "), vec![]),
+            "plugins/runner/src" => (text.arguments("permanent(", 0), vec![]),
             "sdk/rust/src" => (
                 ["Error::permanent(", "Error::retryable("].iter().flat_map(|call| text.arguments(call, 0)).collect(),
                 vec![],
@@ -43,13 +44,14 @@ pub(crate) fn collect(sources: &[File]) -> Codes {
 
 /// The part of the path that decides how codes are written there.
 fn room(path: &str) -> &str {
-    const ROOMS: [&str; 7] = [
+    const ROOMS: [&str; 8] = [
         "host/core/src/failure.rs",
         "host/core/src/definition",
         "host/engine/src",
         "host/server/src",
         "host/runtime/src/compile/unfit.rs",
         "host/runtime/src",
+        "plugins/runner/src",
         "sdk/rust/src",
     ];
     // The contract suite and the fakes are for tests.

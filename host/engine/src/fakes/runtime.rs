@@ -1,7 +1,8 @@
 //! A runtime whose functions are closures, and that writes down who called it.
 
-use crate::ports::{Fault, FunctionMeta, Invocation, Kind, Outcome, Prepared, Runtime, RuntimeError, Usage};
-use bytes::Bytes;
+use crate::ports::{
+    Artifact, Fault, Form, FunctionMeta, Invocation, Kind, Outcome, Prepared, Runtime, RuntimeError, Usage,
+};
 use sha2::{Digest as _, Sha256};
 use std::future::Future;
 use std::pin::Pin;
@@ -41,10 +42,11 @@ impl FakeRuntime {
 
 #[async_trait::async_trait]
 impl Runtime for FakeRuntime {
-    async fn prepare(&self, _tenant: TenantId, artifact: Bytes) -> Result<Prepared, RuntimeError> {
+    async fn prepare(&self, _tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
         let meta = FunctionMeta { name: None, description: None, input_schema: None, output_schema: None };
-        let digest = Digest(Sha256::digest(&artifact).into());
-        Ok(Prepared { digest, kind: Kind::Component, functions: vec![meta], imports: Vec::new(), compile_ms: 0 })
+        let digest = Digest(Sha256::digest(&artifact.bytes).into());
+        let kind = if artifact.form == Form::JavaScript { Kind::JavaScript } else { Kind::Component };
+        Ok(Prepared { digest, kind, functions: vec![meta], imports: Vec::new(), compile_ms: 0 })
     }
 
     async fn invoke(&self, invocation: Invocation) -> Outcome {

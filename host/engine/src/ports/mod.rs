@@ -8,8 +8,8 @@ mod store;
 pub use clock::{Clock, Entropy};
 pub use notes::{Note, NoteSlot, Notes};
 pub use runtime::{
-    ComponentSource, Fault, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind, LogLine, Outcome,
-    Prepared, Runtime, RuntimeError, Unfit, Usage,
+    Artifact, ComponentSource, Fault, Form, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind,
+    LogLine, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit, Usage,
 };
 pub use store::{
     Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line, Page, Record,

@@ -16,6 +16,39 @@ pub enum Kind {
     Component,
     /// A core module that was wrapped into one.
     CoreModule,
+    /// A script: an ES module, which the server's own runner runs.
+    #[serde(rename = "javascript")]
+    JavaScript,
+}
+
+/// What an uploader says that the bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A component or a core module.
+    Wasm,
+    /// The source of an ES module whose default export is the function.
+    JavaScript,
+}
+
+/// An upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// What it is said to be.
+    pub form: Form,
+    /// As it came.
+    pub bytes: Bytes,
+}
+
+impl Artifact {
+    /// A component or a core module.
+    pub fn wasm(bytes: impl Into<Bytes>) -> Self {
+        Self { form: Form::Wasm, bytes: bytes.into() }
+    }
+
+    /// A script.
+    pub fn script(bytes: impl Into<Bytes>) -> Self {
+        Self { form: Form::JavaScript, bytes: bytes.into() }
+    }
 }
 
 /// One function of a component, from its metadata section (or, without one, from the fact that it exports the handler).
@@ -51,10 +84,21 @@ pub struct Prepared {
 #[error("{message}")]
 pub struct Unfit {
     /// `invalid_wasm`, `wrong_world`, `unsupported_feature`, `component_too_complex`, `compile_timeout`, `compile_memory`,
-    /// `invalid_metadata` or `component_too_large`.
+    /// `invalid_metadata`, `component_too_large` or `invalid_script`.
     pub code: &'static str,
     /// For the uploader.
     pub message: String,
+    /// Where in a script.
+    pub place: Option<Place>,
+}
+
+/// A place in a text, as editors count: both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
 }
 
 /// Why an artifact could not be prepared.
@@ -209,10 +253,13 @@ impl ComponentSource for Arc<dyn Store> {
 #[async_trait::async_trait]
 pub trait Runtime: Send + Sync + 'static {
     /// Checks an upload, wraps it if it is a core module, compiles it (outside this process), and keeps the compiled code.
+    /// A script is not compiled: its top-level code is run once, in the sandbox, within small limits.
+    ///
+    /// An artifact describes itself afterwards: WebAssembly begins with a zero byte, which no accepted script does.
     ///
     /// # Errors
     /// [`RuntimeError::Unfit`] if the artifact is at fault.
-    async fn prepare(&self, tenant: TenantId, artifact: Bytes) -> Result<Prepared, RuntimeError>;
+    async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError>;
 
     /// Makes one call. Never panics and never blocks the caller's thread; dropping the future stops the guest.
     async fn invoke(&self, invocation: Invocation) -> Outcome;

@@ -2,7 +2,7 @@
 
 use super::{Registry, numbered, read, write};
 use crate::Error;
-use crate::ports::{DocumentKind, Expect, FunctionMeta, Kind, Prepared, Transition};
+use crate::ports::{Artifact, DocumentKind, Expect, Form, FunctionMeta, Kind, Prepared, Transition};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -69,7 +69,13 @@ pub struct Upload {
     /// `?function=`: register only this one, under the id itself.
     pub function: Option<String>,
     /// The artifact.
-    pub bytes: Bytes,
+    pub artifact: Artifact,
+}
+
+impl Upload {
+    fn bytes(&self) -> &Bytes {
+        &self.artifact.bytes
+    }
 }
 
 /// What an upload came to.
@@ -94,15 +100,8 @@ impl Registry {
     /// [`Error::Refused`] or [`Error::TooLarge`] if the artifact or the choice of function is at fault, [`Error::LimitReached`].
     pub async fn deploy(&self, tenant: TenantId, upload: Upload) -> Result<Deployed, Error> {
         check_id(&upload.id)?;
-        if upload.bytes.len() > self.limits.component_bytes {
-            let message = format!(
-                "the artifact has {} bytes; at most {} are accepted (limit `component_bytes`)",
-                upload.bytes.len(),
-                self.limits.component_bytes
-            );
-            return Err(Error::TooLarge { limit: "component_bytes", message });
-        }
-        let prepared = self.runtime.prepare(tenant, upload.bytes.clone()).await?;
+        self.check_size(&upload)?;
+        let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
         let chosen = choose(&upload, &prepared)?;
         let known = self.all(tenant, DocumentKind::Function, self.limits.functions).await?;
         let fresh = chosen.iter().filter(|(id, _)| !known.iter().any(|(known, _)| known == id)).count();
@@ -111,12 +110,25 @@ impl Registry {
             return Err(Error::LimitReached { limit: "functions", message });
         }
         // The bytes first: a function never refers to what is not there.
-        self.store.put_blob(tenant, upload.bytes.clone()).await?;
+        self.store.put_blob(tenant, upload.bytes().clone()).await?;
         let mut functions = Vec::with_capacity(chosen.len());
         for (id, meta) in chosen {
             functions.push(self.register(tenant, described(&id, meta, &upload, &prepared)).await?);
         }
         Ok(Deployed { functions, compile_ms: prepared.compile_ms })
+    }
+
+    fn check_size(&self, upload: &Upload) -> Result<(), Error> {
+        let (most, limit) = match upload.artifact.form {
+            Form::Wasm => (self.limits.component_bytes, "component_bytes"),
+            Form::JavaScript => (self.limits.script_bytes, "script_bytes"),
+        };
+        let length = upload.bytes().len();
+        if length <= most {
+            return Ok(());
+        }
+        let message = format!("the artifact has {length} bytes; at most {most} are accepted (limit `{limit}`)");
+        Err(Error::TooLarge { limit, message })
     }
 
     /// The next version, or the current one if nothing changes. Uploads of one id at the same time become versions one after the other.
@@ -232,7 +244,7 @@ fn described(id: &str, meta: &FunctionMeta, upload: &Upload, prepared: &Prepared
         component: upload.id.clone(),
         digest: prepared.digest,
         version: 0,
-        size: upload.bytes.len() as u64,
+        size: upload.bytes().len() as u64,
         kind: prepared.kind,
         input_schema: meta.input_schema.clone(),
         output_schema: meta.output_schema.clone(),

@@ -9,7 +9,7 @@ mod starts;
 mod suspects;
 
 use crate::fakes::{FakeClock, FakeEntropy, FakeRuntime, FaultPoint, MemoryNotes, MemoryStore};
-use crate::ports::{Clock, ExecutionKey, Fault, Invocation, Runtime, Store};
+use crate::ports::{Artifact, Clock, ExecutionKey, Fault, Invocation, Runtime, Store};
 use crate::{Engine, Error, Limits, Ports, StartRequest, Upload, codec};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ pub fn retryable(code: &str) -> Fault {
 pub async fn deploy(engine: &Engine, workflow: Value) -> Result<(), Error> {
     for step in workflow["steps"].as_array().into_iter().flatten() {
         if let Some(id) = step["function"].as_str() {
-            let upload = Upload { id: id.to_owned(), function: None, bytes: Bytes::from(id.to_owned()) };
+            let upload = Upload { id: id.to_owned(), function: None, artifact: Artifact::wasm(id.to_owned()) };
             engine.registry().deploy(TENANT, upload).await?;
         }
     }

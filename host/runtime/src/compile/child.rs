@@ -2,10 +2,12 @@
 
 use super::frame::{Answer, Header, Refusal, refuse};
 use super::unfit::Code;
+use super::world::World;
 use super::{features, limits, meta, scan, world, wrap};
 use crate::cache::Facts;
 use crate::engine::{compatibility, compiling, compiling_without_compiler};
 use crate::loaded::{Loaded, Misfit};
+use crate::runner::Runner;
 use crate::{clock, linker};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::borrow::Cow;
@@ -73,7 +75,8 @@ fn answer() -> (Answer, Vec<u8>) {
         Ok(engine) => engine,
         Err(error) => return (Answer::Unavailable(format!("the compiler could not be set up: {error:#}")), Vec::new()),
     };
-    let compile = move || compile(&engine, &artifact);
+    let world = limits::world();
+    let compile = move || compile(&engine, &artifact, world);
     let thread = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK_BYTES).spawn(compile);
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(done))) => done,
@@ -87,23 +90,23 @@ fn answer() -> (Answer, Vec<u8>) {
     }
 }
 
-fn compile(engine: &Engine, artifact: &[u8]) -> Result<(Answer, Vec<u8>), Refusal> {
+fn compile(engine: &Engine, artifact: &[u8], world: World) -> Result<(Answer, Vec<u8>), Refusal> {
     let kind = scan::kind(artifact)?;
     scan::scan(artifact)?;
     features::check(artifact)?;
     let component = match kind {
-        Kind::Component => Cow::Borrowed(artifact),
+        Kind::Component | Kind::JavaScript => Cow::Borrowed(artifact),
         Kind::CoreModule => Cow::Owned(wrap::wrap(artifact)?),
     };
     // What was wrapped is scanned as well: the caps hold for what is compiled.
     let scan = scan::scan(&component)?;
-    let imports = world::check(&scan)?;
+    let imports = world::check(&scan, world)?;
     let functions = meta::read(scan.metadata())?;
     let start = clock::now();
     let compiled = Component::from_binary(engine, &component).map_err(|error| too_complex(&error))?;
     let compile_ms =
         u64::try_from(clock::now().saturating_duration_since(start).as_millis()).unwrap_or(u64::MAX).max(1);
-    fits(engine, &compiled)?;
+    fits(engine, &compiled, world)?;
     let code = compiled.serialize().map_err(|error| too_complex(&error))?;
     let compatibility = compiling_without_compiler().map(|engine| compatibility(&engine));
     let compatibility = compatibility.map_err(|error| too_complex(&error))?;
@@ -112,10 +115,14 @@ fn compile(engine: &Engine, artifact: &[u8]) -> Result<(Answer, Vec<u8>), Refusa
 }
 
 /// The definitive check, with the linker that serves: every import and the handler with their types.
-fn fits(engine: &Engine, component: &Component) -> Result<(), Refusal> {
+fn fits(engine: &Engine, component: &Component, world: World) -> Result<(), Refusal> {
     let linker = linker::linker(engine).map_err(|error| too_complex(&error))?;
-    match Loaded::new(&linker, component) {
-        Ok(_) => Ok(()),
+    let fits = match world {
+        World::Function => Loaded::new(&linker, component).map(drop),
+        World::Runner => Runner::new(&linker, component).map(drop),
+    };
+    match fits {
+        Ok(()) => Ok(()),
         Err(Misfit::Import(error)) => {
             Err(refuse(Code::WrongWorld, format!("an import does not have the type that this server has: {error:#}")))
         }

@@ -1,11 +1,14 @@
 //! What the child process may use: it sets these limits itself, before it reads a byte.
 
+use super::world::World;
 use crate::config::CompileLimits;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Environment variables by which the parent says what it allows; otherwise the child's environment is empty.
 const MEMORY: &str = "STEPWELL_COMPILE_MEMORY_BYTES";
 const CPU: &str = "STEPWELL_COMPILE_CPU_SECONDS";
+/// The variable by which it says what is compiled.
+const WORLD: &str = "STEPWELL_COMPILE_WORLD";
 
 /// Open files: the three standard streams and what a runtime library may open.
 const FILES: u64 = 16;
@@ -14,9 +17,19 @@ const FILES: u64 = 16;
 /// cannot. One arena does for one working thread.
 const ARENAS: &str = "MALLOC_ARENA_MAX";
 
-/// The variables for a child with these limits.
-pub(super) fn to_environment(limits: &CompileLimits) -> [(&'static str, String); 3] {
-    [(MEMORY, limits.memory_bytes.to_string()), (CPU, limits.cpu_seconds.max(1).to_string()), (ARENAS, "1".to_owned())]
+/// The variables for a child with these limits, that compiles for this world.
+pub(super) fn to_environment(limits: &CompileLimits, world: World) -> [(&'static str, String); 4] {
+    [
+        (MEMORY, limits.memory_bytes.to_string()),
+        (CPU, limits.cpu_seconds.max(1).to_string()),
+        (ARENAS, "1".to_owned()),
+        (WORLD, world.name().to_owned()),
+    ]
+}
+
+/// What this process compiles.
+pub(super) fn world() -> World {
+    std::env::var(WORLD).map_or(World::Function, |name| World::of(&name))
 }
 
 /// Confines this process.

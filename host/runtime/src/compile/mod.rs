@@ -15,3 +15,4 @@ mod wrap;
 pub use child::compile_child_main;
 pub(crate) use parent::{Compiled, Compiler};
 pub(crate) use unfit::{Code, unfit};
+pub(crate) use world::World;

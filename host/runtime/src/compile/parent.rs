@@ -3,6 +3,7 @@
 use super::frame::{Answer, parse};
 use super::limits::to_environment;
 use super::unfit::{Code, unfit};
+use super::world::World;
 use crate::cache::{Facts, TrustedCode};
 use crate::clock;
 use crate::config::{CompileLimits, CompilerCommand};
@@ -67,10 +68,10 @@ impl Compiler {
     /// was ended by someone else.
     pub(crate) async fn compile(
         &self,
-        artifact: &Bytes,
+        (world, artifact): (World, &Bytes),
         _turn: &SemaphorePermit<'_>,
     ) -> Result<Compiled, RuntimeError> {
-        let mut child = self.start().map_err(|error| {
+        let mut child = self.start(world).map_err(|error| {
             tracing::error!(program = %self.command.program.display(), %error, "the compiler does not start");
             RuntimeError::Unavailable(format!("it does not start: {error}"))
         })?;
@@ -84,11 +85,11 @@ impl Compiler {
         self.judge(ended.map_err(|error| RuntimeError::Unavailable(error.to_string()))?)
     }
 
-    fn start(&self) -> IoResult<Child> {
+    fn start(&self, world: World) -> IoResult<Child> {
         Command::new(&self.command.program)
             .args(&self.command.args)
             .env_clear()
-            .envs(to_environment(&self.limits))
+            .envs(to_environment(&self.limits, world))
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -254,7 +254,8 @@ mod tests {
         let whole = guests::component(&guests::echo());
         let fits = |end: &usize| {
             let cut = &whole[..*end];
-            let outside = scan(cut).and_then(|scan| super::super::world::check(&scan).map(|_| ()));
+            let outside =
+                scan(cut).and_then(|scan| super::super::world::check(&scan, super::super::World::Function).map(|_| ()));
             outside.and_then(|()| super::super::features::check(cut)).is_ok()
         };
         let fit: Vec<_> = (0..whole.len()).filter(fits).collect();

@@ -19,6 +19,7 @@ pub(crate) enum Code {
     CompileMemory,
     InvalidMetadata,
     ComponentTooLarge,
+    InvalidScript,
 }
 
 impl Code {
@@ -33,13 +34,14 @@ impl Code {
             Self::CompileMemory => "compile_memory",
             Self::InvalidMetadata => "invalid_metadata",
             Self::ComponentTooLarge => "component_too_large",
+            Self::InvalidScript => "invalid_script",
         }
     }
 }
 
 /// A refusal. The message may quote the upload: it is made safe to show.
 pub(crate) fn unfit(code: Code, message: impl AsRef<str>) -> Unfit {
-    Unfit { code: code.name(), message: printable(message.as_ref(), MESSAGE_BYTES) }
+    Unfit { code: code.name(), message: printable(message.as_ref(), MESSAGE_BYTES), place: None }
 }
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ mod tests {
             Code::CompileMemory,
             Code::InvalidMetadata,
             Code::ComponentTooLarge,
+            Code::InvalidScript,
         ] {
             assert_eq!(serde_json::to_string(&code).expect("serializes"), format!("\"{}\"", code.name()));
         }

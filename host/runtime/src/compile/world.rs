@@ -9,6 +9,8 @@ const PACKAGE: &str = "stepwell:function/";
 const MAJOR: &str = "1";
 /// The interface that must be exported.
 const HANDLER: &str = "stepwell:function/handler";
+/// The one that our own runner of scripts exports instead.
+const RUNNER: &str = "stepwell:script/runner";
 /// Our interfaces that may be imported.
 const OURS: &[&str] = &["stepwell:function/log", "stepwell:function/types"];
 
@@ -43,11 +45,43 @@ const ALLOWED: &str = "a component exports stepwell:function/handler@1.x, and im
 /// Wrong names that one message lists.
 const LISTED: usize = 8;
 
+/// What a component is compiled to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum World {
+    /// A tenant's.
+    Function,
+    /// Our runner of scripts: only the server itself asks for it.
+    Runner,
+}
+
+impl World {
+    /// As the parent names it to the child.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Runner => "runner",
+        }
+    }
+
+    /// The world of this name; the strict one if there is none.
+    pub(super) fn of(name: &str) -> Self {
+        if name == Self::Runner.name() { Self::Runner } else { Self::Function }
+    }
+
+    /// The interface that is called.
+    fn exported(self) -> &'static str {
+        match self {
+            Self::Function => HANDLER,
+            Self::Runner => RUNNER,
+        }
+    }
+}
+
 /// The imported interfaces, sorted.
-pub(super) fn check(scan: &Scan<'_>) -> Result<Vec<String>, Refusal> {
+pub(super) fn check(scan: &Scan<'_>, world: World) -> Result<Vec<String>, Refusal> {
     let mut wrong: Vec<String> = scan.imports.iter().filter_map(|name| wrong_import(name)).collect();
     wrong.extend(scan.bare_imports.iter().map(|name| format!("it imports {name}, which is not an interface")));
-    wrong.extend(wrong_exports(&scan.exports));
+    wrong.extend(wrong_exports(&scan.exports, world.exported()));
     if !wrong.is_empty() {
         let more = wrong.len().saturating_sub(LISTED);
         wrong.truncate(LISTED);
@@ -94,18 +128,17 @@ fn wrong_import(name: &str) -> Option<String> {
     })
 }
 
-fn wrong_exports(exports: &[&str]) -> Option<String> {
-    let handlers: Vec<_> =
-        exports.iter().map(|name| (*name, split(name))).filter(|(_, (i, _))| *i == HANDLER).collect();
+fn wrong_exports(exports: &[&str], called: &str) -> Option<String> {
+    let handlers: Vec<_> = exports.iter().map(|name| (*name, split(name))).filter(|(_, (i, _))| *i == called).collect();
     if handlers.iter().any(|(_, (_, version))| is_ours(version)) {
         return None;
     }
     if let Some((name, _)) = handlers.first() {
-        return Some(format!("it exports {name}, but this server calls {HANDLER}@{MAJOR}.x"));
+        return Some(format!("it exports {name}, but this server calls {called}@{MAJOR}.x"));
     }
     let exported = exports.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
     let exported = if exported.is_empty() { "nothing".to_owned() } else { exported };
-    Some(format!("it does not export {HANDLER}@{MAJOR}.x (it exports {exported})"))
+    Some(format!("it does not export {called}@{MAJOR}.x (it exports {exported})"))
 }
 
 #[cfg(test)]
@@ -116,7 +149,7 @@ mod tests {
 
     fn message(imports: &[&'static str], exports: &[&'static str]) -> String {
         let scan = Scan { imports: imports.to_vec(), exports: exports.to_vec(), ..Scan::default() };
-        match check(&scan) {
+        match check(&scan, World::Function) {
             Ok(imports) => imports.join(" "),
             Err(refusal) => {
                 assert_eq!(refusal.code, Code::WrongWorld);
@@ -156,6 +189,15 @@ mod tests {
         }
         assert!(message(&[], &[]).contains("(it exports nothing)"));
         let scan = Scan { bare_imports: vec!["f"], exports: vec![GOOD], ..Scan::default() };
-        assert!(check(&scan).expect_err("refused").message.contains("it imports f,"));
+        assert!(check(&scan, World::Function).expect_err("refused").message.contains("it imports f,"));
+    }
+
+    #[test]
+    fn the_runners_world_is_not_for_uploads() {
+        let runner = Scan { exports: vec!["stepwell:script/runner@1.0.0"], ..Scan::default() };
+        assert!(check(&runner, World::of("runner")).is_ok());
+        for world in ["function", "", "other"] {
+            assert_eq!(check(&runner, World::of(world)).expect_err("refused").code, Code::WrongWorld);
+        }
     }
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
-    ComponentSource, Fault, Invocation, InvocationContext, InvocationLimits, Outcome, Prepared, Runtime, RuntimeError,
-    StoreError, Unfit,
+    Artifact, ComponentSource, Fault, Invocation, InvocationContext, InvocationLimits, Outcome, Prepared, Runtime,
+    RuntimeError, StoreError, Unfit,
 };
 use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
 
@@ -68,9 +68,13 @@ impl Sandbox {
 
     /// Uploads, and keeps the original as the server does.
     pub async fn upload(&self, artifact: impl Into<Bytes>) -> Result<Prepared, RuntimeError> {
-        let artifact = artifact.into();
+        self.upload_as(Artifact::wasm(artifact)).await
+    }
+
+    /// Uploads in the form that the artifact has.
+    pub async fn upload_as(&self, artifact: Artifact) -> Result<Prepared, RuntimeError> {
         let prepared = self.runtime.prepare(TenantId::DEFAULT, artifact.clone()).await?;
-        self.originals.0.lock().expect("lock").insert(prepared.digest, artifact);
+        self.originals.0.lock().expect("lock").insert(prepared.digest, artifact.bytes);
         Ok(prepared)
     }
 

@@ -5,14 +5,14 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwell_core::payload::Payload;
-use stepwell_engine::{Deployed, Error, Upload};
+use stepwell_engine::ports::{Artifact, Form};
+use stepwell_engine::{Deployed, Error, Limits, Upload};
 
 /// What a body may have beside an artifact or an input, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
@@ -42,45 +42,72 @@ pub async fn upload(
     Parameters(query): Parameters<UploadParameters>,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !matches!(
-        kind.split(';').next().unwrap_or_default().trim(),
-        "application/wasm" | "application/octet-stream" | ""
-    ) {
-        let message = "send the bytes of a WebAssembly component or core module with `Content-Type: application/wasm`; \
-                       JavaScript sources and OCI references are not supported by this version";
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-    }
-    let size = (app.engine().limits().component_bytes, "component_bytes");
+    let form = form(request.headers())?;
     let _turn = app.uploads().turn().await?;
-    let bytes = extract::bytes(request, size).await?;
-    let upload = Upload { id, function: query.function, bytes };
+    let bytes = extract::bytes(request, size(app.engine().limits(), form)).await?;
+    let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes } };
     let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
     answer(StatusCode::OK, &deployed)
+}
+
+/// What the request says that its body is.
+fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/wasm" | "application/octet-stream" | "" => Ok(Form::Wasm),
+        "text/javascript" | "application/javascript" => Ok(Form::JavaScript),
+        _ => {
+            let message = "send the bytes of a WebAssembly component or core module with `Content-Type: application/wasm`, or the \
+                           source of a JavaScript module with `Content-Type: text/javascript`; OCI references are not supported \
+                           by this version";
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+        }
+    }
+}
+
+/// The most bytes of an artifact, with the limit's name.
+fn size(limits: &Limits, form: Form) -> (usize, &'static str) {
+    match form {
+        Form::Wasm => (limits.component_bytes, "component_bytes"),
+        Form::JavaScript => (limits.script_bytes, "script_bytes"),
+    }
 }
 
 #[derive(Deserialize)]
 struct CreateBody {
     id: String,
     wasm: Option<String>,
+    source: Option<String>,
     function: Option<String>,
 }
 
-/// `POST /functions` `{id, wasm}`: 201. `wasm` is base64.
+/// `POST /functions` `{id, wasm}` or `{id, source}`: 201. `wasm` is base64, `source` the text of a JavaScript module.
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let most = app.engine().limits().component_bytes / 3 * 4 + ENVELOPE_BYTES;
     let _turn = app.uploads().turn().await?;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
-    let Some(wasm) = body.wasm else {
-        let message =
-            "send `wasm`, the artifact's bytes in base64; `source` and `oci` are not supported by this version";
-        return Err(ApiError::wrong_shape("wasm", message));
-    };
-    let bytes = base64::engine::general_purpose::STANDARD.decode(wasm.as_bytes());
-    let bytes = bytes.map_err(|error| ApiError::wrong_shape("wasm", format!("`wasm` is not base64: {error}")))?;
-    let upload = Upload { id: body.id, function: body.function, bytes: Bytes::from(bytes) };
+    let artifact = artifact(body.wasm, body.source)?;
+    let upload = Upload { id: body.id, function: body.function, artifact };
     let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
     answer(StatusCode::CREATED, &deployed)
+}
+
+/// The artifact of a JSON body: just one of the two.
+fn artifact(wasm: Option<String>, source: Option<String>) -> Result<Artifact, ApiError> {
+    match (wasm, source) {
+        (Some(wasm), None) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(wasm.as_bytes());
+            let wrong = |error| ApiError::wrong_shape("wasm", format!("`wasm` is not base64: {error}"));
+            Ok(Artifact::wasm(bytes.map_err(wrong)?))
+        }
+        (None, Some(source)) => Ok(Artifact::script(source)),
+        (Some(_), Some(_)) => Err(ApiError::wrong_shape("source", "send `wasm` or `source`, not both")),
+        (None, None) => {
+            let message = "send `source`, the text of a JavaScript module, or `wasm`, the artifact's bytes in base64; `oci` is not \
+                           supported by this version";
+            Err(ApiError::wrong_shape("source", message))
+        }
+    }
 }
 
 /// One function as itself, several as `{functions}`; the compile time beside.

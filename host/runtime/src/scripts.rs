@@ -1,0 +1,91 @@
+//! An uploaded script, before it is a function: it must be text, must fit the language, and must have a function to call.
+
+use crate::cache::Facts;
+use crate::call;
+use crate::clock;
+use crate::compile::{Code, unfit};
+use crate::contract::Flaw;
+use crate::runner::Runner;
+use crate::runtime::Shared;
+use std::time::Duration;
+use stepwell_engine::ports::{Fault, FunctionMeta, InvocationLimits, Kind, Place, RuntimeError, Unfit};
+
+/// What a check may use. A script of a megabyte is parsed in a tenth of it; what runs longer before there is a function would do
+/// so in every attempt.
+const LIMITS: InvocationLimits = InvocationLimits {
+    timeout: Duration::from_secs(5),
+    fuel: 2_000_000_000,
+    memory_bytes: 128 << 20,
+    output_bytes: 64 << 10,
+    log_bytes: 0,
+};
+/// How long a check waits while all slots are taken by calls.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What every script is: one function, which may be called by any name.
+pub(crate) fn facts() -> Facts {
+    let function = FunctionMeta { name: None, description: None, input_schema: None, output_schema: None };
+    Facts { kind: Kind::JavaScript, functions: vec![function], imports: Vec::new() }
+}
+
+/// The text of a script. A byte order mark before it is not part of it.
+pub(crate) fn text(source: &[u8]) -> Result<Box<str>, Unfit> {
+    let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
+    match std::str::from_utf8(source) {
+        Ok(text) if text.contains('\0') => {
+            Err(refusal("the script holds a zero byte: it is not JavaScript".to_owned(), None))
+        }
+        Ok(text) => Ok(text.into()),
+        Err(error) => {
+            let message = format!("the script is not UTF-8 at byte {}: save it in that encoding", error.valid_up_to());
+            Err(refusal(message, None))
+        }
+    }
+}
+
+/// Runs the script's top-level code in a sandbox of its own; milliseconds that it took.
+pub(crate) async fn check(shared: &Shared, runner: &Runner, text: &str) -> Result<u64, RuntimeError> {
+    let busy = || RuntimeError::Unavailable("all slots of the sandbox are taken".to_owned());
+    let patience = clock::after(clock::now(), PATIENCE);
+    let slot = clock::until(patience, shared.slots.acquire()).await.and_then(Result::ok);
+    let _slot = slot.ok_or_else(busy)?;
+    let _busy = shared.ticker.busy();
+    let start = clock::now();
+    match Box::pin(call::check(runner, text, &LIMITS)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(Flaw { message, line, column })) => {
+            let place = line.zip(column).map(|(line, column)| Place { line, column });
+            return Err(refusal(message, place).into());
+        }
+        Err(fault) => return Err(judged(fault)),
+    }
+    let elapsed = clock::now().saturating_duration_since(start);
+    Ok(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1))
+}
+
+/// A check that gave no answer.
+fn judged(fault: Fault) -> RuntimeError {
+    let what = match fault {
+        Fault::OutOfFuel | Fault::Timeout => "does not end, or computes too long",
+        Fault::MemoryLimit => "takes too much memory",
+        Fault::StackOverflow => "recurses, or is nested, too deeply",
+        Fault::Trapped(_) | Fault::Exited(_) | Fault::OutputLimit | Fault::InvalidOutput(_) | Fault::Failed { .. } => {
+            "ends the engine that runs it"
+        }
+        Fault::NoCapacity => return RuntimeError::Unavailable("the sandbox has no room".to_owned()),
+        Fault::Host(why) => return RuntimeError::Unavailable(why),
+    };
+    let message = format!(
+        "the script's top-level code {what}: leave there only what every attempt needs first, and do the work in the function"
+    );
+    refusal(message, None).into()
+}
+
+/// A refusal that says where, if it has a place.
+fn refusal(message: String, place: Option<Place>) -> Unfit {
+    let message = match place {
+        Some(Place { line, column }) => format!("{message} (line {line}, column {column})"),
+        None => message,
+    };
+    Unfit { place, ..unfit(Code::InvalidScript, message) }
+}
