@@ -6,6 +6,7 @@ mod crashes;
 mod demo;
 mod fixtures;
 mod life;
+mod listing;
 mod order;
 mod raw;
 mod scripts;

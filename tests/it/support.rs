@@ -45,6 +45,7 @@ pub struct Answer {
     pub status: u16,
     pub content_type: String,
     pub request_id: String,
+    pub link: String,
     pub body: Value,
 }
 
@@ -173,10 +174,10 @@ impl Client {
         let request = request.body(body.to_vec()).expect("a request");
         let mut response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let (content_type, request_id) = (header("content-type"), header("x-request-id"));
+        let (content_type, request_id, link) = (header("content-type"), header("x-request-id"), header("link"));
         let text = response.body_mut().with_config().limit(64 << 20).read_to_string().expect("a body");
         let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} answered no JSON: {text:?}"));
-        Answer { status: response.status().as_u16(), content_type, request_id, body }
+        Answer { status: response.status().as_u16(), content_type, request_id, link, body }
     }
 
     /// Uploads a guest under an id; it must be accepted.

@@ -30,6 +30,77 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Reads RFC 3339 (`2026-11-21T23:59:59.999Z`, any offset, any number of decimals, a space in place of the `T`). What lies before
+    /// 1970 is its beginning.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let (date, rest) = text.split_at_checked(10)?;
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let clock = rest.strip_prefix(['T', 't', ' '])?;
+        let (time, rest) = clock.split_at_checked(8)?;
+        let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+        let (ms, zone) = decimals(rest)?;
+        let offset = offset_minutes(zone)?;
+        // Second 60 is a leap second.
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let minutes = (civil_day(year, month, day)? * 24 + hour) * 60 + minute - offset;
+        Some(Self(u64::try_from((minutes * 60 + second) * 1_000 + ms).unwrap_or(0)))
+    }
+}
+
+/// Fixed numbers of digits between separators.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator);
+    let mut number = |digits| parts.next().filter(|part| part.len() == digits).and_then(whole);
+    let numbers = [number(digits[0])?, number(digits[1])?, number(digits[2])?];
+    parts.next().is_none().then_some(numbers)
+}
+
+fn whole(digits: &str) -> Option<i64> {
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// Milliseconds of a decimal fraction, if there is one, and what follows it.
+fn decimals(text: &str) -> Option<(i64, &str)> {
+    let Some(fraction) = text.strip_prefix('.') else { return Some((0, text)) };
+    let end = fraction.find(|c: char| !c.is_ascii_digit())?;
+    let (digits, rest) = fraction.split_at(end);
+    let ms = whole(&format!("{:0<3}", digits.get(..3).unwrap_or(digits)))?;
+    (!digits.is_empty()).then_some((ms, rest))
+}
+
+fn offset_minutes(zone: &str) -> Option<i64> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let sign = if zone.starts_with('+') { 1 } else { -1 };
+    let (hours, minutes) = zone.strip_prefix(['+', '-'])?.split_once(':')?;
+    let two = |digits: &str| whole(digits).filter(|_| digits.len() == 2);
+    let (hours, minutes) = (two(hours)?, two(minutes)?);
+    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
+}
+
+/// The day number since 1970 of a date, if there is such a day (Howard Hinnant's `days_from_civil`).
+fn civil_day(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day < 1 || day > length {
+        return None;
+    }
+    let year = year - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+}
+
 /// Year, month and day of a day number since 1970 (Howard Hinnant's `civil_from_days`).
 fn civil(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
@@ -80,6 +151,48 @@ mod tests {
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(Timestamp(ms).rfc3339(), text);
+        }
+    }
+
+    #[test]
+    fn moments_are_read_back_from_rfc_3339() {
+        let reference = 1_795_305_599_999;
+        for ms in (0..400).map(|n| n * 86_399_999_917 / 3).chain([0, 951_782_400_000, reference, 253_402_300_799_999]) {
+            assert_eq!(Timestamp::parse_rfc3339(&Timestamp(ms).rfc3339()), Some(Timestamp(ms)));
+        }
+        for (text, ms) in [
+            ("2026-11-21t23:59:59.9999999z", reference),
+            ("2026-11-22 01:59:59.999+02:00", reference),
+            ("2026-11-21T13:29:59.999-10:30", reference),
+            ("2026-11-21T23:59:59Z", reference - 999),
+            ("2026-11-21T23:59:59.9Z", reference - 99),
+            ("2016-12-31T23:59:60Z", 1_483_228_800_000),
+            ("1969-12-31T23:59:59Z", 0),
+            ("0000-01-01T00:00:00Z", 0),
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Some(Timestamp(ms)), "{text}");
+        }
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-11-21T23:59:59",
+            "2026-11-21T23:59Z",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2026-11-00T00:00:00Z",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T23:60:00Z",
+            "2026-11-21T23:59:59.Z",
+            "2026-11-21T23:59:59.5",
+            "2026-11-21T23:59:59+0200",
+            "2026-11-21T23:59:59+24:00",
+            "2026-11-21T23:59:59Zx",
+            "+026-11-21T23:59:59Z",
+            "2026-1-021T23:59:59Z",
+            "2026-11-2ü23:59:59Z",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
         }
     }
 

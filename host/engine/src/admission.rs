@@ -1,14 +1,10 @@
 //! Starts: a request becomes an execution, or is refused with a reason.
 
-use crate::Error;
 use crate::codec;
-use crate::drive::ended_record;
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{
-    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Record, RecordStatus,
-    Transition,
-};
+use crate::ports::{Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Transition};
+use crate::{Error, records};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -103,8 +99,7 @@ impl Engine {
             Ok(Applied::Ignored(_)) | Err(_) => return Err(unwritable("a blank execution refused to start")),
         };
         let unencodable = |error: codec::Undecodable| unwritable(&error.to_string());
-        let record =
-            if next.is_ended() { ended_record(&next).map_err(unencodable)? } else { unfinished(&next, &workflow) };
+        let record = if next.is_ended() { records::ended(&next).map_err(unencodable)? } else { records::begun(&next) };
         let journal = vec![Line { seq: 0, entry: codec::encode_entry(at, &entry).map_err(unencodable)? }];
         let lease = self.lease(key)?;
         let answer = document.map(|(key_hash, expect, request)| {
@@ -235,11 +230,6 @@ enum Known {
     Execution(ExecutionId),
     /// Nothing yet: it is written with the start, if it is still as expected.
     Nothing { key: String, expect: Expect, request: Digest },
-}
-
-fn unfinished(execution: &Execution, workflow: &Workflow) -> Record {
-    let (created, workflow) = (execution.started_at, workflow.id.clone());
-    Record { status: RecordStatus::Unfinished, created, workflow, body: Bytes::new() }
 }
 
 fn unwritable(why: &str) -> CommitError {

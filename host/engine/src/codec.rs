@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use stepwell_core::execution::{Entry, Execution};
+use stepwell_core::execution::{Entry, Execution, Outline};
 use stepwell_core::time::Timestamp;
 
 /// Grows when the form of entries or records changes; older forms stay readable.
@@ -67,6 +67,24 @@ pub fn decode_ended(bytes: &[u8]) -> Result<Execution, Undecodable> {
     let stored: StoredState<Execution> = serde_json::from_slice(bytes)?;
     readable(stored.v)?;
     Ok(stored.state)
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOutline<O> {
+    v: u32,
+    outline: O,
+}
+
+/// What lists show of an execution.
+pub fn encode_outline(outline: &Outline) -> Result<Bytes, Undecodable> {
+    Ok(serde_json::to_vec(&StoredOutline { v: VERSION, outline })?.into())
+}
+
+/// What lists show of an execution, read back as the JSON that it is.
+pub fn decode_outline(bytes: &[u8]) -> Result<serde_json::Value, Undecodable> {
+    let stored: StoredOutline<serde_json::Value> = serde_json::from_slice(bytes)?;
+    readable(stored.v)?;
+    Ok(stored.outline)
 }
 
 fn readable(version: u32) -> Result<(), Undecodable> {

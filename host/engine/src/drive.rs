@@ -1,14 +1,12 @@
 //! How an execution goes on: something happened, the core decides, the committer makes it durable, and only then the commands are carried out.
 
-use crate::Error;
-use crate::codec;
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{Claim, CommitError, Line, Record, RecordStatus, Transition};
+use crate::ports::{Claim, CommitError, Line, Transition};
 use crate::timers::Wake;
-use bytes::Bytes;
+use crate::{Error, codec, records};
 use std::sync::Arc;
-use stepwell_core::execution::{Applied, Command, Entry, Execution, Phase, apply};
+use stepwell_core::execution::{Applied, Command, Entry, Execution, apply};
 use stepwell_core::time::Timestamp;
 
 /// A store that is full or slow is asked again after this many milliseconds; results wait in memory meanwhile.
@@ -133,9 +131,7 @@ impl Engine {
     pub(crate) async fn quarantine(&self, live: &Arc<Live>, why: &(dyn std::fmt::Display + Sync)) {
         tracing::error!(execution = %live.key.id, %why, "the execution is quarantined");
         let execution = live.execution();
-        let workflow = execution.started.as_ref().map_or_else(String::new, |started| started.workflow.clone());
-        let record =
-            Record { status: RecordStatus::Quarantined, created: execution.started_at, workflow, body: Bytes::new() };
+        let record = records::quarantined(&execution);
         let claim = Claim { id: live.key.id, lease: live.lease, journal: Vec::new(), record: Some(record) };
         let transition = Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() };
         if let Err(error) = self.inner.committer.commit(transition).await {
@@ -176,20 +172,9 @@ fn transition(
     entry: &Entry,
 ) -> Result<Transition, codec::Undecodable> {
     let line = Line { seq: before.lines, entry: codec::encode_entry(at, entry)? };
-    let record = if next.is_ended() { Some(ended_record(next)?) } else { None };
+    let record = if next.is_ended() { Some(records::ended(next)?) } else { None };
     let claim = Claim { id: live.key.id, lease: live.lease, journal: vec![line], record };
     Ok(Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() })
-}
-
-/// The record of an execution that ended.
-pub(crate) fn ended_record(execution: &Execution) -> Result<Record, codec::Undecodable> {
-    let status = match execution.phase {
-        Phase::Completed(_) => RecordStatus::Completed,
-        Phase::Failed(_) => RecordStatus::Failed,
-        Phase::Blank | Phase::Running => RecordStatus::Unfinished,
-    };
-    let workflow = execution.started.as_ref().map_or_else(String::new, |started| started.workflow.clone());
-    Ok(Record { status, created: execution.started_at, workflow, body: codec::encode_ended(execution)? })
 }
 
 /// Why an execution cannot be found or read.

@@ -1,10 +1,9 @@
 //! What clients read: an execution's state, its end, its history. Only what is durable is shown.
 
-use crate::Error;
-use crate::codec;
 use crate::drive::not_found;
 use crate::engine::Engine;
 use crate::ports::{ExecutionKey, Record, RecordStatus};
+use crate::{Error, codec, records};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::definition::Workflow;
@@ -93,13 +92,22 @@ impl Engine {
         }
         match record.status {
             RecordStatus::Quarantined => return Err(Error::broken("a quarantined execution was asked for", &key.id)),
-            RecordStatus::Unfinished => return Err(Error::Unavailable("the execution is not loaded".to_owned())),
+            RecordStatus::Unfinished | RecordStatus::Parked => {
+                return Err(Error::Unavailable("the execution is not loaded".to_owned()));
+            }
             RecordStatus::Completed | RecordStatus::Failed => {}
         }
         let execution = codec::decode_ended(&record.body).map_err(|e| Error::broken("a record cannot be read", &e))?;
         let started = execution.started.clone().ok_or(Error::Broken)?;
         let stored = self.inner.registry.revision(key.tenant, &started.workflow, started.revision).await?;
         Ok(Seen { execution: Arc::new(execution), workflow: Arc::clone(&stored.workflow), begun: true })
+    }
+
+    /// What lists show of an execution that ended, from its whole state.
+    pub(crate) async fn outline_of_state(&self, key: ExecutionKey) -> Result<serde_json::Value, Error> {
+        let seen = self.seen(key).await?;
+        let shown = records::shown(&seen.execution, self.inner.ports.clock.now(), seen.begun);
+        serde_json::to_value(shown).map_err(|e| Error::broken("an outline cannot be written", &e))
     }
 
     fn seen_live(&self, key: ExecutionKey) -> Option<Seen> {

@@ -5,6 +5,7 @@
 //! | `e` shard, tenant, execution | record |
 //! | `j` shard, tenant, execution, seq | journal line |
 //! | `o` shard, tenant, execution | empty: the execution is unfinished |
+//! | `t` shard, due, tenant, execution | empty: when a parked execution must be loaded |
 //! | `i` tenant, status, !created, execution | empty: list by status, newest first |
 //! | `I` tenant, workflow, NUL, !created, execution | empty: list by workflow, newest first |
 //! | `d` tenant, kind, key | document |
@@ -12,7 +13,7 @@
 
 use stepwell_core::ids::{ExecutionId, Shard, TenantId};
 use stepwell_core::time::Timestamp;
-use stepwell_engine::ports::{DocumentKind, ExecutionKey, RecordStatus};
+use stepwell_engine::ports::{DocumentKind, ExecutionKey, ListPlace, RecordStatus};
 
 /// The version of the layout.
 pub(crate) const FORMAT: &[u8] = b"mformat";
@@ -53,18 +54,22 @@ impl Keys {
         key
     }
 
-    pub(crate) fn by_status(self, status: RecordStatus, created: Timestamp, id: ExecutionId) -> Vec<u8> {
+    pub(crate) fn wake(self, due: Timestamp, id: ExecutionId) -> Vec<u8> {
+        wake_at(id.shard(self.tenant), due, ExecutionKey { tenant: self.tenant, id })
+    }
+
+    /// The start of the keys of all executions with this status.
+    pub(crate) fn of_status(self, status: RecordStatus) -> Vec<u8> {
         let mut key = self.start(b'i');
         key.push(status as u8);
-        newest_first(&mut key, created, id);
         key
     }
 
-    pub(crate) fn by_workflow(self, workflow: &str, created: Timestamp, id: ExecutionId) -> Vec<u8> {
+    /// The start of the keys of all executions of this workflow.
+    pub(crate) fn of_workflow(self, workflow: &str) -> Vec<u8> {
         let mut key = self.start(b'I');
         key.extend(workflow.as_bytes());
         key.push(0);
-        newest_first(&mut key, created, id);
         key
     }
 
@@ -92,9 +97,33 @@ impl Keys {
     }
 }
 
-fn newest_first(key: &mut Vec<u8>, created: Timestamp, id: ExecutionId) {
-    key.extend((!created.0).to_be_bytes());
-    key.extend(id.to_bytes());
+/// The key of a place in the list whose keys start so.
+pub(crate) fn in_list(mut list: Vec<u8>, place: ListPlace) -> Vec<u8> {
+    list.extend((!place.created.0).to_be_bytes());
+    list.extend(place.id.to_bytes());
+    list
+}
+
+/// The place at the end of a key of [`in_list`].
+pub(crate) fn parse_place(key: &[u8]) -> Option<ListPlace> {
+    let place: &[u8; 24] = key.last_chunk()?;
+    let (created, id) = (place.first_chunk()?, place.last_chunk()?);
+    Some(ListPlace { created: Timestamp(!u64::from_be_bytes(*created)), id: ExecutionId::from_bytes(*id) })
+}
+
+/// Where this wake would be among those of a shard that may not be its own.
+pub(crate) fn wake_at(shard: Shard, due: Timestamp, of: ExecutionKey) -> Vec<u8> {
+    let mut key = vec![b't', shard.0];
+    key.extend(due.0.to_be_bytes());
+    key.extend(of.tenant.0.to_be_bytes());
+    key.extend(of.id.to_bytes());
+    key
+}
+
+/// When, and which execution, a key of [`Keys::wake`] names.
+pub(crate) fn parse_wake(key: &[u8]) -> Option<(Timestamp, ExecutionKey)> {
+    let (due, _) = key.get(2..)?.split_first_chunk()?;
+    Some((Timestamp(u64::from_be_bytes(*due)), parse_owner(key.get(10..)?)?))
 }
 
 /// The start of the keys of all unfinished executions of a shard, of every tenant.
@@ -104,7 +133,11 @@ pub(crate) fn open_in(shard: Shard) -> Vec<u8> {
 
 /// Which execution a key of [`Keys::open`] names.
 pub(crate) fn parse_open(key: &[u8]) -> Option<ExecutionKey> {
-    let (tenant, id) = key.get(2..)?.split_at_checked(4)?;
+    parse_owner(key.get(2..)?)
+}
+
+fn parse_owner(key: &[u8]) -> Option<ExecutionKey> {
+    let (tenant, id) = key.split_at_checked(4)?;
     let tenant = TenantId(u32::from_be_bytes(tenant.try_into().ok()?));
     Some(ExecutionKey { tenant, id: ExecutionId::from_bytes(id.try_into().ok()?) })
 }
@@ -123,9 +156,12 @@ mod tests {
         let keys = Keys::of(TenantId(1));
         let [a, b] = [1, 2].map(|ms| ExecutionId::new(ms, [9; 10]));
         assert!(keys.line(a, 255) < keys.line(a, 256));
-        let newer = keys.by_status(RecordStatus::Failed, Timestamp(300), a);
-        assert!(newer < keys.by_status(RecordStatus::Failed, Timestamp(2), b));
-        assert!(keys.by_workflow("a", Timestamp(0), a) < keys.by_workflow("aa", Timestamp(9), a));
+        let place = |list, created, id| in_list(list, ListPlace { created: Timestamp(created), id });
+        let newer = place(keys.of_status(RecordStatus::Failed), 300, a);
+        assert!(newer < place(keys.of_status(RecordStatus::Failed), 2, b));
+        assert!(place(keys.of_workflow("a"), 0, a) < place(keys.of_workflow("aa"), 9, a));
+        let later = wake_at(Shard(0), Timestamp(256), ExecutionKey { tenant: TenantId(1), id: a });
+        assert!(wake_at(Shard(0), Timestamp(255), ExecutionKey { tenant: TenantId(2), id: b }) < later);
     }
 
     #[test]
@@ -136,7 +172,7 @@ mod tests {
             let (one, other) = (Keys::of(one), Keys::of(other));
             assert_ne!(one.record(id), other.record(id));
             assert!(!other.document(DocumentKind::Setting, "a").starts_with(&one.document(DocumentKind::Setting, "")));
-            assert!(!one.by_workflow("", Timestamp(0), id).starts_with(b"i"));
+            assert!(!one.of_workflow("").starts_with(b"i"));
         }
     }
 
@@ -147,6 +183,11 @@ mod tests {
         assert!(open.starts_with(&open_in(key.shard())));
         assert_eq!(parse_open(&open), Some(key));
         assert_eq!(parse_open(&open[1..]), None);
+        let wake = Keys::of(key.tenant).wake(Timestamp(1 << 40), key.id);
+        assert_eq!(parse_wake(&wake), Some((Timestamp(1 << 40), key)));
+        assert_eq!(parse_wake(&wake[1..]), None);
+        let place = ListPlace { created: Timestamp(7), id: key.id };
+        assert_eq!(parse_place(&in_list(Keys::of(key.tenant).of_workflow("w"), place)), Some(place));
         assert_eq!(parse_seq(&Keys::of(key.tenant).line(key.id, 77)), Some(77));
     }
 }

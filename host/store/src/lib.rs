@@ -22,6 +22,7 @@ mod durability;
 mod files;
 mod head;
 mod keys;
+mod lists;
 mod notes;
 mod open;
 mod prepare;

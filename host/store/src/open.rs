@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stepwell_engine::ports::StoreError;
 
-/// The layout of keys and values that this program reads and writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The layout of keys and values that this program writes. It reads all up to it: format 1 is this one without parked
+/// executions, wakes and outlines, which an older program would not find.
+pub(crate) const FORMAT: u32 = 2;
 
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub enum OpenError {
     #[error("the store in {} is in use by another process; stop that one, or choose another folder", .0.display())]
     InUse(PathBuf),
     /// It was written by another version of this program.
-    #[error("the store in {} has format {found}; this program reads format {supported}", folder.display())]
+    #[error("the store in {} has format {found}; this program reads formats up to {supported}", folder.display())]
     Format {
         /// Where.
         folder: PathBuf,
@@ -222,19 +223,24 @@ fn check_progress(folder: &Path, tree: &sled::Db) -> Result<Progress, OpenError>
         return create(tree).map_err(unavailable).map_err(broken);
     };
     let found = u32::from_be_bytes(found);
-    if found != FORMAT {
+    if found == 0 || found > FORMAT {
         return Err(OpenError::Format { folder: folder.to_owned(), found, supported: FORMAT });
     }
     let id = meta(tree, keys::STORE_ID).map_err(broken)?;
     let id = id.ok_or_else(|| damaged(folder, "it has no id".to_owned()))?;
     let commits = meta(tree, keys::COMMITS).map_err(broken)?.map_or(0, u64::from_be_bytes);
-    match noted {
+    let progress = match noted {
         Some(noted) if noted.id != id => Err(damaged(folder, "its index belongs to another store".to_owned())),
         Some(noted) if noted.commits > commits => {
             Err(damaged(folder, format!("its index has {commits} of at least {} transitions", noted.commits)))
         }
         _ => Ok(Progress { id, commits }),
+    }?;
+    if found < FORMAT {
+        // Older programs refuse it from now on. Synced with all else before the first commit.
+        tree.insert(keys::FORMAT, meta_value(&FORMAT.to_be_bytes())).map_err(unavailable).map_err(broken)?;
     }
+    Ok(progress)
 }
 
 fn meta<const N: usize>(tree: &sled::Db, key: &[u8]) -> Result<Option<[u8; N]>, StoreError> {
@@ -249,13 +255,14 @@ fn meta<const N: usize>(tree: &sled::Db, key: &[u8]) -> Result<Option<[u8; N]>, 
 fn create(tree: &sled::Db) -> sled::Result<Progress> {
     let id = random_id();
     let mut batch = sled::Batch::default();
-    let mut put = |key: &[u8], bytes: &[u8]| {
-        batch.insert(key, encode(Kind::Meta, &Body::Inline(Bytes::copy_from_slice(bytes))));
-    };
-    put(keys::FORMAT, &FORMAT.to_be_bytes());
-    put(keys::STORE_ID, &id);
+    batch.insert(keys::FORMAT, meta_value(&FORMAT.to_be_bytes()));
+    batch.insert(keys::STORE_ID, meta_value(&id));
     tree.apply_batch(batch)?;
     Ok(Progress { id, commits: 0 })
+}
+
+fn meta_value(bytes: &[u8]) -> Vec<u8> {
+    encode(Kind::Meta, &Body::Inline(Bytes::copy_from_slice(bytes)))
 }
 
 /// Tells copies of stores apart; it need not be secret, so the seeds of the standard library's hash maps will do.

@@ -2,11 +2,11 @@
 
 use crate::files::{Area, Files, Place};
 use crate::keys::Keys;
-use crate::value::{Body, INLINE_BYTES, Kind, Reference, Summary, encode, encode_record};
+use crate::value::{Body, INLINE_BYTES, Kind, Reference, encode, encode_record};
 use bytes::Bytes;
 use std::io;
 use stepwell_core::ids::{ExecutionId, TenantId};
-use stepwell_engine::ports::{Claim, CommitError, DocumentWrite, Expect, Lease, StoreError, Transition};
+use stepwell_engine::ports::{Claim, CommitError, DocumentWrite, Expect, Lease, StoreError, Summary, Transition};
 
 /// A transition as it will be in the tree, its files durable.
 pub(crate) struct Prepared {
@@ -46,7 +46,7 @@ pub(crate) fn is_heavy(group: &[Transition]) -> bool {
         let claim = transition.execution.as_ref();
         claim.is_some_and(|claim| {
             claim.journal.iter().any(|line| large(&line.entry))
-                || claim.record.as_ref().is_some_and(|record| large(&record.body))
+                || claim.record.as_ref().is_some_and(|record| record.outline.len() + record.body.len() > INLINE_BYTES)
         }) || transition.documents.iter().any(|document| {
             document.value.as_ref().is_some_and(large)
                 || matches!(&document.expect, Expect::Value(value) if large(value))
@@ -76,8 +76,9 @@ impl Bodies<'_> {
         let lines = lines.map(|line| Ok((line.seq, encode(Kind::Line, &self.keep(line.entry)?))));
         let lines = lines.collect::<io::Result<_>>()?;
         let record = claim.record.map(|record| {
-            let summary = Summary::of(&record);
-            let value = encode_record(&summary, &self.keep(record.body)?);
+            let summary = record.summary();
+            let room = INLINE_BYTES.saturating_sub(summary.outline.len());
+            let value = encode_record(&summary, &self.keep_within(room, record.body)?);
             Ok::<_, io::Error>((summary, value))
         });
         Ok(PreparedClaim { id: claim.id, lease: claim.lease, lines, record: record.transpose()? })
@@ -101,7 +102,11 @@ impl Bodies<'_> {
     }
 
     fn keep(&self, bytes: Bytes) -> io::Result<Body> {
-        if bytes.len() <= INLINE_BYTES {
+        self.keep_within(INLINE_BYTES, bytes)
+    }
+
+    fn keep_within(&self, room: usize, bytes: Bytes) -> io::Result<Body> {
+        if bytes.len() <= room {
             return Ok(Body::Inline(bytes));
         }
         let place = Place { area: Area::Values, tenant: self.tenant };

@@ -6,7 +6,7 @@ use crate::value::{Body, Kind, damaged, decode, decode_record};
 use bytes::Bytes;
 use std::ops::Bound;
 use stepwell_core::ids::{Digest, Shard, TenantId};
-use stepwell_engine::ports::{DocumentKind, ExecutionKey, Line, Page, Record, StoreError};
+use stepwell_engine::ports::{DocumentKind, ExecutionKey, Line, Page, Record, StoreError, Summary};
 
 /// The tree and the files, for blocking reads.
 pub(crate) struct Reader<'a> {
@@ -22,7 +22,8 @@ impl Reader<'_> {
         };
         let (summary, body) = decode_record(&stored, at)?;
         let body = self.fetch(key.tenant, body, at)?;
-        Ok(Some(Record { status: summary.status, created: summary.created, workflow: summary.workflow, body }))
+        let Summary { status, created, wake, workflow, outline } = summary;
+        Ok(Some(Record { status, created, wake, workflow, outline, body }))
     }
 
     pub(crate) fn journal(&self, key: ExecutionKey, from: u32, limit: usize) -> Result<Vec<Line>, StoreError> {

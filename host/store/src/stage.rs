@@ -4,11 +4,11 @@
 use crate::keys::{self, Keys};
 use crate::prepare::{Expected, Prepared, PreparedClaim, PreparedDocument};
 use crate::read::unavailable;
-use crate::value::{Body, Kind, Summary, decode, decode_record, encode};
+use crate::value::{Body, Kind, decode, decode_record, encode};
 use bytes::Bytes;
 use std::collections::HashMap;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{CommitError, ExecutionKey, RecordStatus, StoreError};
+use stepwell_engine::ports::{CommitError, ExecutionKey, ListPlace, RecordStatus, StoreError, Summary};
 
 /// The epoch of all shards of a store that no other host can write.
 pub(crate) const EPOCH: u64 = 1;
@@ -127,11 +127,10 @@ impl Stage {
         let old = self.get(&record)?.map(|stored| decode_record(&stored, || format!("the record of {}", claim.id)));
         let index = |summary: &Summary| {
             let open = (summary.status == RecordStatus::Unfinished).then(|| keys.open(claim.id));
-            let lists = [
-                keys.by_status(summary.status, summary.created, claim.id),
-                keys.by_workflow(&summary.workflow, summary.created, claim.id),
-            ];
-            lists.into_iter().chain(open)
+            let wake = summary.wake.map(|due| keys.wake(due, claim.id));
+            let place = ListPlace { created: summary.created, id: claim.id };
+            let lists = [keys.of_status(summary.status), keys.of_workflow(&summary.workflow)];
+            lists.into_iter().map(move |list| keys::in_list(list, place)).chain(open).chain(wake)
         };
         match old.transpose()? {
             Some((old, _)) if old == summary => {}

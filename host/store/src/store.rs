@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use stepwell_core::ids::{Digest, Shard, TenantId};
+use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    CommitError, DocumentKind, ExecutionKey, Lease, Line, Page, Record, Store, StoreError, Transition,
+    CommitError, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line, ListPlace, Page, Record,
+    Store, StoreError, Transition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -141,6 +143,27 @@ impl Store for SledStore {
         limit: usize,
     ) -> Result<Vec<ExecutionKey>, StoreError> {
         self.read(move |reader| reader.unfinished(shard, after, limit)).await
+    }
+
+    async fn due(
+        &self,
+        shard: Shard,
+        after: Option<(Timestamp, ExecutionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, ExecutionKey)>, StoreError> {
+        self.read(move |reader| reader.due(shard, after, until, limit)).await
+    }
+
+    async fn executions(
+        &self,
+        tenant: TenantId,
+        filter: &ExecutionFilter,
+        after: Option<ListPlace>,
+        limit: usize,
+    ) -> Result<ExecutionList, StoreError> {
+        let filter = filter.clone();
+        self.read(move |reader| reader.executions(tenant, &filter, after, limit)).await
     }
 
     async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError> {

@@ -7,18 +7,22 @@
 use bytes::Bytes;
 use stepwell_core::ids::{Digest, NAME_BYTES};
 use stepwell_core::time::Timestamp;
-use stepwell_engine::ports::{Record, RecordStatus, StoreError};
+use stepwell_engine::ports::{OUTLINE_BYTES, RecordStatus, StoreError, Summary};
 
-/// Longest body that is stored in sled itself.
+/// Longest body that is stored in sled itself, together with the outline if it is a record's.
 pub(crate) const INLINE_BYTES: usize = 3_584;
 /// Longest value in sled, header included.
 pub(crate) const STORED_BYTES: usize = 4_096;
 const HEADER_BYTES: usize = 8;
 const REFERENCE_BYTES: usize = 40;
-/// Status, time of acceptance, length of the workflow's id, the id.
-const LONGEST_SUMMARY: usize = 1 + 8 + 1 + NAME_BYTES;
+/// Status, time of acceptance, length of the workflow's id, the id, whether there is a wake, the wake, length of the outline.
+const LONGEST_SUMMARY: usize = 1 + 8 + 1 + NAME_BYTES + 1 + 8 + 2;
 const _: () = assert!(HEADER_BYTES + LONGEST_SUMMARY + INLINE_BYTES <= STORED_BYTES && NAME_BYTES <= 255);
-const VERSION: u8 = 1;
+const _: () = assert!(OUTLINE_BYTES + REFERENCE_BYTES <= INLINE_BYTES && OUTLINE_BYTES <= u16::MAX as usize);
+/// The version that every kind began with. It is read for good.
+const FIRST_VERSION: u8 = 1;
+/// Records since they have a wake and an outline; before, they ended with the workflow's id.
+const RECORD_VERSION: u8 = 2;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,16 @@ pub(crate) enum Kind {
     Line = b'j',
     Document = b'd',
     Meta = b'm',
+}
+
+impl Kind {
+    /// The version that is written.
+    const fn version(self) -> u8 {
+        match self {
+            Self::Record => RECORD_VERSION,
+            Self::Line | Self::Document | Self::Meta => FIRST_VERSION,
+        }
+    }
 }
 
 /// The bytes that a caller gave, or where they are.
@@ -45,27 +59,17 @@ pub(crate) struct Reference {
     pub(crate) length: u64,
 }
 
-/// What the indexes know of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) status: RecordStatus,
-    pub(crate) created: Timestamp,
-    pub(crate) workflow: String,
-}
-
-impl Summary {
-    pub(crate) fn of(record: &Record) -> Self {
-        Self { status: record.status, created: record.created, workflow: record.workflow.clone() }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut out = vec![self.status as u8];
-        out.extend(self.created.0.to_be_bytes());
-        // The port refuses longer ids than NAME_BYTES, which fits.
-        out.push(self.workflow.len() as u8);
-        out.extend(self.workflow.as_bytes());
-        out
-    }
+fn encode_summary(summary: &Summary) -> Vec<u8> {
+    let mut out = vec![summary.status as u8];
+    out.extend(summary.created.0.to_be_bytes());
+    // The port refuses longer ids than NAME_BYTES, which fits, and longer outlines than OUTLINE_BYTES, which fits too.
+    out.push(summary.workflow.len() as u8);
+    out.extend(summary.workflow.as_bytes());
+    out.push(u8::from(summary.wake.is_some()));
+    out.extend(summary.wake.map(|wake| wake.0.to_be_bytes()).into_iter().flatten());
+    out.extend((summary.outline.len() as u16).to_be_bytes());
+    out.extend(&summary.outline);
+    out
 }
 
 /// A line of a journal, or a document.
@@ -74,7 +78,7 @@ pub(crate) fn encode(kind: Kind, body: &Body) -> Vec<u8> {
 }
 
 pub(crate) fn encode_record(summary: &Summary, body: &Body) -> Vec<u8> {
-    seal(Kind::Record, &summary.encode(), body)
+    seal(Kind::Record, &encode_summary(summary), body)
 }
 
 fn seal(kind: Kind, summary: &[u8], body: &Body) -> Vec<u8> {
@@ -91,7 +95,7 @@ fn seal(kind: Kind, summary: &[u8], body: &Body) -> Vec<u8> {
         }
     };
     let mut out = Vec::with_capacity(HEADER_BYTES + summary.len() + content.len());
-    out.extend([kind as u8, VERSION, form, 0, 0, 0, 0, 0]);
+    out.extend([kind as u8, kind.version(), form, 0, 0, 0, 0, 0]);
     out.extend(summary);
     out.extend(content);
     let crc = checksum(&out);
@@ -105,21 +109,21 @@ fn checksum(value: &[u8]) -> u32 {
 
 /// Reads what [`encode`] wrote.
 pub(crate) fn decode(kind: Kind, stored: &[u8], at: impl Fn() -> String) -> Result<Body, StoreError> {
-    open(kind, stored).and_then(|(form, content)| body(form, content)).map_err(|what| damaged(at(), what))
+    open(kind, stored).and_then(|(_, form, content)| body(form, content)).map_err(|what| damaged(at(), what))
 }
 
 /// Reads what [`encode_record`] wrote.
 pub(crate) fn decode_record(stored: &[u8], at: impl Fn() -> String) -> Result<(Summary, Body), StoreError> {
     open(Kind::Record, stored)
-        .and_then(|(form, content)| {
-            let (summary, rest) = split_summary(content).ok_or("its summary cannot be read")?;
+        .and_then(|(version, form, content)| {
+            let (summary, rest) = split_summary(version, content).ok_or("its summary cannot be read")?;
             Ok((summary, body(form, rest)?))
         })
         .map_err(|what| damaged(at(), what))
 }
 
-/// Checks the header; gives the form and what follows it.
-fn open(kind: Kind, stored: &[u8]) -> Result<(u8, &[u8]), &'static str> {
+/// Checks the header; gives the version, the form and what follows them.
+fn open(kind: Kind, stored: &[u8]) -> Result<(u8, u8, &[u8]), &'static str> {
     let Some((header, content)) = stored.split_first_chunk::<HEADER_BYTES>() else {
         return Err("it is shorter than its header");
     };
@@ -130,10 +134,10 @@ fn open(kind: Kind, stored: &[u8]) -> Result<(u8, &[u8]), &'static str> {
     if stored_kind != kind as u8 {
         return Err("it is of another kind than its key says");
     }
-    if version != VERSION {
+    if !(FIRST_VERSION..=kind.version()).contains(&version) {
         return Err("its encoding is of a version that this program does not know");
     }
-    Ok((form, content))
+    Ok((version, form, content))
 }
 
 fn body(form: u8, content: &[u8]) -> Result<Body, &'static str> {
@@ -150,15 +154,31 @@ fn reference(content: &[u8]) -> Option<Reference> {
     Some(Reference { digest: Digest(*digest), length: u64::from_be_bytes(*length) })
 }
 
-fn split_summary(content: &[u8]) -> Option<(Summary, &[u8])> {
+fn split_summary(version: u8, content: &[u8]) -> Option<(Summary, &[u8])> {
     let (&[status], rest) = content.split_first_chunk()?;
     let (created, rest) = rest.split_first_chunk()?;
     let (&[length], rest) = rest.split_first_chunk()?;
     let (workflow, rest) = rest.split_at_checked(usize::from(length))?;
-    let all = [RecordStatus::Unfinished, RecordStatus::Completed, RecordStatus::Failed, RecordStatus::Quarantined];
-    let status = all.into_iter().find(|known| *known as u8 == status)?;
+    let (wake, outline, rest) =
+        if version == FIRST_VERSION { (None, Bytes::new(), rest) } else { split_additions(rest)? };
+    let status = RecordStatus::ALL.into_iter().find(|known| *known as u8 == status)?;
     let workflow = String::from_utf8(workflow.to_vec()).ok()?;
-    Some((Summary { status, created: Timestamp(u64::from_be_bytes(*created)), workflow }, rest))
+    Some((Summary { status, created: Timestamp(u64::from_be_bytes(*created)), wake, workflow, outline }, rest))
+}
+
+/// What [`RECORD_VERSION`] added.
+fn split_additions(content: &[u8]) -> Option<(Option<Timestamp>, Bytes, &[u8])> {
+    let (wake, rest) = match content.split_first_chunk()? {
+        (&[0], rest) => (None, rest),
+        (&[1], rest) => {
+            let (wake, rest) = rest.split_first_chunk()?;
+            (Some(Timestamp(u64::from_be_bytes(*wake))), rest)
+        }
+        _ => return None,
+    };
+    let (length, rest) = rest.split_first_chunk()?;
+    let (outline, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    Some((wake, Bytes::copy_from_slice(outline), rest))
 }
 
 pub(crate) fn damaged(at: String, what: &str) -> StoreError {
@@ -181,14 +201,42 @@ mod tests {
 
     #[test]
     fn values_read_back_and_fit() {
-        let summary =
-            Summary { status: RecordStatus::Failed, created: Timestamp(u64::MAX), workflow: "w".repeat(NAME_BYTES) };
         for body in bodies() {
             assert_eq!(decode(Kind::Line, &encode(Kind::Line, &body), place), Ok(body.clone()));
-            let stored = encode_record(&summary, &body);
-            assert!(stored.len() <= STORED_BYTES);
-            assert_eq!(decode_record(&stored, place), Ok((summary.clone(), body)));
         }
+        let short = Summary { wake: None, outline: Bytes::new(), workflow: String::new(), ..summary() };
+        for (summary, inline) in [(short, INLINE_BYTES), (summary(), INLINE_BYTES - OUTLINE_BYTES)] {
+            let longest = Body::Inline(Bytes::from(vec![1; inline]));
+            for body in bodies().into_iter().filter(|body| !matches!(body, Body::Inline(_))).chain([longest]) {
+                let stored = encode_record(&summary, &body);
+                assert!(stored.len() <= STORED_BYTES);
+                assert_eq!(decode_record(&stored, place), Ok((summary.clone(), body)));
+            }
+        }
+    }
+
+    fn summary() -> Summary {
+        Summary {
+            status: RecordStatus::Parked,
+            created: Timestamp(u64::MAX),
+            wake: Some(Timestamp(u64::MAX - 1)),
+            workflow: "w".repeat(NAME_BYTES),
+            outline: Bytes::from(vec![2; OUTLINE_BYTES]),
+        }
+    }
+
+    /// Bytes of a record that version 0.1 wrote before there were wakes and outlines.
+    #[test]
+    fn records_of_the_first_version_are_read() {
+        let mut stored = vec![b'e', 1, 0, 0, 0, 0, 0, 0, 2];
+        stored.extend(77u64.to_be_bytes());
+        stored.extend(b"\x05orderstate");
+        let crc = checksum(&stored).to_be_bytes();
+        stored[4..HEADER_BYTES].copy_from_slice(&crc);
+        let (summary, body) = decode_record(&stored, place).unwrap();
+        assert_eq!((summary.status, summary.created, summary.wake), (RecordStatus::Failed, Timestamp(77), None));
+        assert_eq!((&*summary.workflow, summary.outline), ("order", Bytes::new()));
+        assert_eq!(body, Body::Inline(Bytes::from_static(b"state")));
     }
 
     #[test]
@@ -210,7 +258,7 @@ mod tests {
     fn another_kind_and_another_version_are_refused() {
         let mut stored = encode(Kind::Document, &bodies()[0]);
         assert!(decode(Kind::Line, &stored, place).is_err());
-        stored[1] = VERSION + 1;
+        stored[1] = FIRST_VERSION + 1;
         let crc = checksum(&stored).to_be_bytes();
         stored[4..HEADER_BYTES].copy_from_slice(&crc);
         let refusal = decode(Kind::Document, &stored, place).unwrap_err();

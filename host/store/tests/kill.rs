@@ -37,7 +37,9 @@ fn next(writer: u8, seq: u32) -> Transition {
     let record = Record {
         status: RecordStatus::Unfinished,
         created: Timestamp(0),
+        wake: None,
         workflow: "order".to_owned(),
+        outline: Bytes::new(),
         body: Bytes::copy_from_slice(&seq.to_be_bytes()),
     };
     let lease = stepwell_engine::ports::Lease { shard: key.shard(), epoch: 1 };

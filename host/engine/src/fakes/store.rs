@@ -1,8 +1,8 @@
 //! The store in memory: the reference that other stores are compared with, and a disk that fails on command.
 
 use crate::ports::{
-    CommitError, DocumentKind, ExecutionKey, Expect, Lease, Line, Page, Record, RecordStatus, Store, StoreError,
-    Transition,
+    CommitError, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Expect, LIST_LOOKS, Lease, Line,
+    ListPlace, Page, Record, RecordStatus, Store, StoreError, Transition,
 };
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwell_core::ids::{Digest, Shard, TenantId};
+use stepwell_core::time::Timestamp;
 use tokio::sync::watch;
 
 /// What happens to the chosen transition.
@@ -132,6 +133,36 @@ impl MemoryStore {
 }
 
 impl Disk {
+    /// Looks at whatever no index would pass over: all of a workflow, or all with a status.
+    fn list(
+        &self,
+        tenant: TenantId,
+        filter: &ExecutionFilter,
+        after: Option<ListPlace>,
+        limit: usize,
+    ) -> ExecutionList {
+        let index = ExecutionFilter {
+            statuses: if filter.workflow.is_some() { None } else { filter.statuses.clone() },
+            ..filter.clone()
+        };
+        let own = self.records.iter().filter(|(key, _)| key.tenant == tenant);
+        let mut found: Vec<_> = own
+            .map(|(key, record)| (ListPlace { created: record.created, id: key.id }, *key, record.summary()))
+            .filter(|(place, ..)| after.is_none_or(|after| place.order() > after.order()))
+            .filter(|(.., summary)| index.takes(summary))
+            .collect();
+        found.sort_by_key(|(place, ..)| place.order());
+        let (mut items, mut last) = (Vec::new(), after);
+        for (looked, (place, key, summary)) in found.into_iter().enumerate() {
+            if items.len() >= limit.max(1) || looked == LIST_LOOKS {
+                return ExecutionList { items, next: last };
+            }
+            last = Some(place);
+            items.extend(filter.takes(&summary).then_some((key, summary)));
+        }
+        ExecutionList { items, next: None }
+    }
+
     fn epoch(&self, shard: Shard) -> u64 {
         self.epochs.get(&shard).copied().unwrap_or(1)
     }
@@ -276,6 +307,35 @@ impl Store for MemoryStore {
             Ok(open.map(|(key, _)| *key).take(limit).collect())
         })
         .await
+    }
+
+    async fn due(
+        &self,
+        shard: Shard,
+        after: Option<(Timestamp, ExecutionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, ExecutionKey)>, StoreError> {
+        self.alive(|disk| {
+            let here = disk.records.iter().filter(|(key, _)| key.shard() == shard);
+            let wakes = here.filter_map(|(key, record)| Some((record.wake?, *key)));
+            let mut due: Vec<_> =
+                wakes.filter(|wake| wake.0 <= until && after.is_none_or(|after| *wake > after)).collect();
+            due.sort_unstable();
+            due.truncate(limit);
+            Ok(due)
+        })
+        .await
+    }
+
+    async fn executions(
+        &self,
+        tenant: TenantId,
+        filter: &ExecutionFilter,
+        after: Option<ListPlace>,
+        limit: usize,
+    ) -> Result<ExecutionList, StoreError> {
+        self.alive(|disk| Ok(disk.list(tenant, filter, after, limit))).await
     }
 
     async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError> {

@@ -1,17 +1,19 @@
 //! What the engine needs of the world, as traits. Adapters implement them; none knows another.
 
 mod clock;
+mod listing;
 mod notes;
 mod runtime;
 mod store;
 
 pub use clock::{Clock, Entropy};
+pub use listing::{ExecutionFilter, ExecutionList, LIST_LOOKS, ListPlace, Summary};
 pub use notes::{Note, NoteSlot, Notes};
 pub use runtime::{
     Artifact, ComponentSource, Fault, Form, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind,
     LogLine, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit, Usage,
 };
 pub use store::{
-    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line, Page, Record,
-    RecordStatus, Store, StoreError, Transition,
+    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line, OUTLINE_BYTES, Page,
+    Record, RecordStatus, Store, StoreError, Transition,
 };

@@ -3,6 +3,9 @@
 //! Executions belong to shards, and a host may write to a shard only under a [`Lease`], so that a store that many hosts
 //! share can refuse a host that lost its shard. On one machine this host holds all shards with epoch 1.
 
+#[cfg(doc)]
+use super::LIST_LOOKS;
+use super::{ExecutionFilter, ExecutionList, ListPlace, Summary};
 use bytes::Bytes;
 use stepwell_core::ids::{Digest, ExecutionId, NAME_BYTES, Shard, TenantId};
 use stepwell_core::time::Timestamp;
@@ -54,19 +57,39 @@ pub enum RecordStatus {
     Failed = 2,
     /// Its journal cannot be applied; it is left alone until someone looks at it.
     Quarantined = 3,
+    /// Not ended, but not loaded at a start either: something must happen to it first, or its wake must come.
+    Parked = 4,
 }
 
-/// The stored state of an execution.
+impl RecordStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Unfinished, Self::Completed, Self::Failed, Self::Quarantined, Self::Parked];
+}
+
+/// The stored state of an execution. A later one replaces it whole, and its status may go any way: a retry reopens what failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// For the indexes: an unfinished execution is found by [`Store::unfinished`].
     pub status: RecordStatus,
     /// When it was accepted; lists show the newest first.
     pub created: Timestamp,
+    /// When a parked execution must be loaded at the latest: until then [`Store::due`] finds it. Only of a parked one.
+    pub wake: Option<Timestamp>,
     /// The workflow that it runs, for lists by workflow: at most 128 bytes without NUL.
     pub workflow: String,
+    /// What lists show of it, so that they need not read bodies; the store does not look into it. At most [`OUTLINE_BYTES`].
+    pub outline: Bytes,
     /// The encoded state; the store does not look into it. Any size.
     pub body: Bytes,
+}
+
+impl Record {
+    /// All but the body.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let (workflow, outline) = (self.workflow.clone(), self.outline.clone());
+        Summary { status: self.status, created: self.created, wake: self.wake, workflow, outline }
+    }
 }
 
 /// What a document is. A kind is a table of its own: (tenant, kind, key) names one document.
@@ -141,6 +164,9 @@ pub struct Transition {
 /// Longest key of a document, in bytes.
 pub const KEY_BYTES: usize = 512;
 
+/// Longest outline of a record, in bytes: it stands beside the state, in a value that must stay small.
+pub const OUTLINE_BYTES: usize = 2_048;
+
 impl Transition {
     /// What every store checks before it looks at its data.
     ///
@@ -158,11 +184,24 @@ impl Transition {
             }
         }
         let Some(claim) = &self.execution else { return Ok(()) };
-        if claim.record.as_ref().is_some_and(|record| !is_key(&record.workflow, NAME_BYTES)) {
-            return Err(CommitError::Invalid("a workflow's id has at most 128 bytes and no NUL"));
-        }
+        claim.record.as_ref().map_or(Ok(()), Record::check)?;
         let shard = claim.id.shard(self.tenant);
         if claim.lease.shard == shard { Ok(()) } else { Err(CommitError::Fenced(shard)) }
+    }
+}
+
+impl Record {
+    fn check(&self) -> Result<(), CommitError> {
+        if !is_key(&self.workflow, NAME_BYTES) {
+            return Err(CommitError::Invalid("a workflow's id has at most 128 bytes and no NUL"));
+        }
+        if self.outline.len() > OUTLINE_BYTES {
+            return Err(CommitError::Invalid("an outline has at most 2048 bytes"));
+        }
+        if self.wake.is_some() && self.status != RecordStatus::Parked {
+            return Err(CommitError::Invalid("only a parked execution has a wake"));
+        }
+        Ok(())
     }
 }
 
@@ -249,6 +288,26 @@ pub trait Store: Send + Sync + 'static {
         after: Option<ExecutionKey>,
         limit: usize,
     ) -> Result<Vec<ExecutionKey>, StoreError>;
+
+    /// At most `limit` parked executions of a shard whose wake is at `until` or earlier, in the order of their wakes, after the given
+    /// one. The next wake of all: `due(shard, None, Timestamp(u64::MAX), 1)`.
+    async fn due(
+        &self,
+        shard: Shard,
+        after: Option<(Timestamp, ExecutionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, ExecutionKey)>, StoreError>;
+
+    /// At most `limit` (at least 1) executions of a tenant, the newest first, after the given place. One call looks at no more than
+    /// [`LIST_LOOKS`] executions: it may show fewer than there are, and none, and still say where to go on.
+    async fn executions(
+        &self,
+        tenant: TenantId,
+        filter: &ExecutionFilter,
+        after: Option<ListPlace>,
+        limit: usize,
+    ) -> Result<ExecutionList, StoreError>;
 
     /// One document.
     async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError>;

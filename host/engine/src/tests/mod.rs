@@ -4,6 +4,7 @@
 
 mod crashes;
 mod limits;
+mod lists;
 mod registry;
 mod starts;
 mod suspects;

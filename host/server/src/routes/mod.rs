@@ -3,6 +3,7 @@
 mod executions;
 mod functions;
 mod health;
+mod listing;
 mod workflows;
 
 use crate::auth::Keys;
@@ -77,6 +78,7 @@ pub fn router(app: App) -> Router {
         .route("/workflows", get(workflows::list).post(workflows::create))
         .route("/workflows/trigger", post(executions::trigger))
         .route("/workflows/{id}", get(workflows::read))
+        .route("/workflows/executions", get(listing::executions))
         .route("/workflows/executions/{id}", get(executions::status))
         .route("/workflows/executions/{id}/history", get(executions::history))
         .route("/functions", get(functions::list).post(functions::create))

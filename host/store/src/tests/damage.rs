@@ -1,14 +1,15 @@
 //! What was stored and is not what it was: an error that says where, never other data. And the indexes.
 
 use super::{KIND, Place, TENANT, commit, put};
-use crate::keys::Keys;
+use crate::keys::{Keys, in_list};
 use crate::value::INLINE_BYTES;
 use bytes::Bytes;
 use std::path::PathBuf;
 use stepwell_core::ids::ExecutionId;
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    Claim, CommitError, ExecutionKey, Expect, Lease, Line, Page, Record, RecordStatus, Store, StoreError, Transition,
+    Claim, CommitError, ExecutionKey, Expect, Lease, Line, ListPlace, Page, Record, RecordStatus, Store, StoreError,
+    Transition,
 };
 
 fn key() -> ExecutionKey {
@@ -16,8 +17,10 @@ fn key() -> ExecutionKey {
 }
 
 fn step(seq: u32, status: RecordStatus, workflow: &str) -> Transition {
-    let record =
-        Record { status, created: Timestamp(5), workflow: workflow.to_owned(), body: Bytes::from_static(b"state") };
+    let (workflow, outline) = (workflow.to_owned(), Bytes::from_static(b"outline"));
+    let wake = (status == RecordStatus::Parked).then_some(Timestamp(9));
+    let body = Bytes::from_static(b"state");
+    let record = Record { status, created: Timestamp(5), wake, workflow, outline, body };
     let journal = vec![Line { seq, entry: Bytes::from_static(b"entry") }];
     let lease = Lease { shard: key().shard(), epoch: 1 };
     let claim = Claim { id: key().id, lease, journal, record: Some(record) };
@@ -105,18 +108,21 @@ async fn the_indexes_hold_what_the_records_say() {
         (RecordStatus::Unfinished, "b"),
         (RecordStatus::Failed, "b"),
         (RecordStatus::Unfinished, "b"),
+        (RecordStatus::Parked, "b"),
         (RecordStatus::Completed, "b"),
     ];
     for (seq, (status, workflow)) in (0..).zip(changes) {
         let store = place.open();
         assert_eq!(commit(&store, step(seq, status, workflow)).await, Ok(()));
         drop(store);
+        let newest_first = ListPlace { created: Timestamp(5), id: key().id };
         let mut expected =
-            vec![keys.by_status(status, Timestamp(5), key().id), keys.by_workflow(workflow, Timestamp(5), key().id)];
+            [keys.of_status(status), keys.of_workflow(workflow)].map(|list| in_list(list, newest_first)).to_vec();
+        expected.extend((status == RecordStatus::Parked).then(|| keys.wake(Timestamp(9), key().id)));
         expected.extend((status == RecordStatus::Unfinished).then(|| keys.open(key().id)));
         expected.sort();
         let found = place.plain_sled().iter().keys().map(Result::unwrap);
-        let found: Vec<_> = found.filter(|key| b"iIo".contains(&key[0])).map(|key| key.to_vec()).collect();
+        let found: Vec<_> = found.filter(|key| b"iIot".contains(&key[0])).map(|key| key.to_vec()).collect();
         assert_eq!(found, expected, "after change {seq}");
     }
 }

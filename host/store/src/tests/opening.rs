@@ -2,13 +2,18 @@
 
 use super::recorder::Recorder;
 use super::{KIND, Place, TENANT, commit, put};
+use crate::keys::Keys;
 use crate::open::{FORMAT, OpenError, open_sled};
 use crate::value::{Body, Kind, encode};
 use crate::{SledStore, keys};
 use bytes::Bytes;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
-use stepwell_engine::ports::Store;
+use stepwell_core::ids::ExecutionId;
+use stepwell_core::time::Timestamp;
+use stepwell_engine::ports::{
+    Claim, ExecutionFilter, ExecutionKey, Lease, ListPlace, Record, RecordStatus, Store, Transition,
+};
 
 #[test]
 fn contents_and_names_are_synced_before_the_first_commit() {
@@ -142,9 +147,52 @@ fn another_format_is_refused_by_both_numbers() {
     let next = Body::Inline(Bytes::copy_from_slice(&(FORMAT + 1).to_be_bytes()));
     place.plain_sled().insert(keys::FORMAT, encode(Kind::Meta, &next)).unwrap();
     let refusal = place.try_open().unwrap_err();
-    assert!(refusal.to_string().ends_with("has format 2; this program reads format 1"), "{refusal}");
+    assert!(refusal.to_string().ends_with("has format 3; this program reads formats up to 2"), "{refusal}");
     // It was only looked at.
     assert_eq!(place.plain_sled().len(), 2);
+}
+
+/// A store as format 1 left it: its number, and a record without wake and outline.
+#[tokio::test]
+async fn a_store_of_the_first_format_opens_and_is_not_for_older_programs_any_more() {
+    let place = Place::new();
+    drop(place.open());
+    let id = ExecutionId::new(1, [1; 10]);
+    let keys = Keys::of(TENANT);
+    let mut record = vec![b'e', 1, 0, 0, 0, 0, 0, 0, RecordStatus::Unfinished as u8];
+    record.extend(77u64.to_be_bytes());
+    record.extend(b"\x05orderstate");
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&record[..4]), &record[8..]);
+    record[4..8].copy_from_slice(&crc.to_be_bytes());
+    let format = |number: u32| encode(Kind::Meta, &Body::Inline(Bytes::copy_from_slice(&number.to_be_bytes())));
+    let plain = place.plain_sled();
+    plain.insert(keys::FORMAT, format(1)).unwrap();
+    plain.insert(keys.record(id), record).unwrap();
+    let newest = ListPlace { created: Timestamp(77), id };
+    for key in [keys.of_status(RecordStatus::Unfinished), keys.of_workflow("order")] {
+        plain.insert(keys::in_list(key, newest), vec![]).unwrap();
+    }
+    plain.insert(keys.open(id), vec![]).unwrap();
+    drop(plain);
+
+    let store = place.open();
+    let key = ExecutionKey { tenant: TENANT, id };
+    let old = store.record(key).await.unwrap().unwrap();
+    assert_eq!((old.created, old.wake, &*old.workflow, &*old.body), (Timestamp(77), None, "order", &b"state"[..]));
+    let all = ExecutionFilter::default();
+    assert_eq!(store.executions(TENANT, &all, None, 9).await.unwrap().items, [(key, old.summary())]);
+    // It is replaced as any other.
+    let parked = Record { status: RecordStatus::Parked, wake: Some(Timestamp(99)), ..old };
+    let claim =
+        Claim { id, lease: Lease { shard: key.shard(), epoch: 1 }, journal: vec![], record: Some(parked.clone()) };
+    let park = Transition { tenant: TENANT, execution: Some(claim), documents: vec![] };
+    assert_eq!(commit(&store, park).await, Ok(()));
+    assert_eq!(store.record(key).await, Ok(Some(parked)));
+    assert_eq!(store.unfinished(key.shard(), None, 9).await, Ok(vec![]));
+    drop(store);
+    let plain = place.plain_sled();
+    assert_eq!(plain.get(keys::FORMAT).unwrap().unwrap(), format(FORMAT));
+    assert_eq!(plain.iter().keys().filter(|key| b"iIot".contains(&key.as_ref().unwrap()[0])).count(), 3);
 }
 
 #[test]

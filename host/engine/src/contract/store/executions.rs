@@ -14,7 +14,9 @@ pub async fn records_are_replaced(subject: &mut dyn Subject) {
     let second = Record {
         status: RecordStatus::Quarantined,
         created: Timestamp(u64::MAX),
+        wake: None,
         workflow: "ü".repeat(64),
+        outline: Bytes::from_static(&[255, 0]),
         body: Bytes::from_static(&[0, 255, 0]),
     };
     for state in [first, second.clone(), second] {
@@ -31,7 +33,7 @@ pub async fn records_are_replaced(subject: &mut dyn Subject) {
 
 /// By shard, across tenants, also after reopening, and again if they are taken up again.
 pub async fn unfinished_executions_are_found_until_they_end(subject: &mut dyn Subject) {
-    let ends = [RecordStatus::Completed, RecordStatus::Failed, RecordStatus::Quarantined];
+    let ends = [RecordStatus::Completed, RecordStatus::Failed, RecordStatus::Quarantined, RecordStatus::Parked];
     let shard = key(1).shard();
     for end in ends {
         let store = subject.open().await;

@@ -7,6 +7,7 @@ pub mod blobs;
 pub mod documents;
 pub mod executions;
 pub mod journals;
+pub mod listing;
 pub mod model;
 pub mod sizes;
 pub mod transitions;
@@ -45,6 +46,13 @@ macro_rules! store_contract {
                 unfinished_executions_are_found_until_they_end
                 unfinished_executions_are_paged_in_the_order_of_their_keys
                 only_the_lease_of_the_shard_lets_write;
+            listing:
+                a_status_may_go_any_way
+                wakes_come_in_the_order_of_time
+                records_that_make_no_sense_are_refused
+                lists_show_the_newest_first
+                a_list_goes_on_at_any_place
+                a_list_looks_at_a_bounded_number_of_executions;
             documents:
                 expectations_decide_whether_a_document_is_written
                 documents_of_a_prefix_are_paged_in_order
@@ -101,6 +109,7 @@ mod tests {
             include_str!("documents.rs"),
             include_str!("executions.rs"),
             include_str!("journals.rs"),
+            include_str!("listing.rs"),
             include_str!("sizes.rs"),
             include_str!("transitions.rs"),
         ];

@@ -4,8 +4,8 @@ use super::Subject;
 use super::sample::{ACME, OTHER, execution, lease};
 use crate::fakes::MemoryStore;
 use crate::ports::{
-    Claim, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Page, Record, RecordStatus, Store,
-    Transition,
+    Claim, DocumentKind, DocumentWrite, ExecutionFilter, ExecutionKey, Expect, Lease, Line, Page, Record, RecordStatus,
+    Store, Transition,
 };
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -52,13 +52,17 @@ fn value() -> impl Strategy<Value = Bytes> {
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    let statuses = [RecordStatus::Unfinished, RecordStatus::Completed, RecordStatus::Failed];
-    let status = (0..4usize).prop_map(move |n| statuses.get(n).copied().unwrap_or(RecordStatus::Quarantined));
-    (status, 0..3u64, 0..2usize, value()).prop_map(|(status, created, workflow, body)| Record {
-        status,
-        created: Timestamp(created),
-        workflow: ["order", "a"][workflow].to_owned(),
-        body,
+    let place = (0..RecordStatus::ALL.len(), proptest::option::of(0..4u64), 0..3u64, 0..2usize);
+    (place, vec(any::<u8>(), 0..3), value()).prop_map(|((status, wake, created, workflow), outline, body)| {
+        let status = RecordStatus::ALL[status];
+        Record {
+            status,
+            created: Timestamp(created),
+            wake: wake.filter(|_| status == RecordStatus::Parked).map(Timestamp),
+            workflow: ["order", "a"][workflow].to_owned(),
+            outline: Bytes::from(outline),
+            body,
+        }
     })
 }
 
@@ -158,6 +162,18 @@ fn claim(model: &MemoryStore, key: ExecutionKey, end: u32, changed: ChangedExecu
     }
 }
 
+fn filters() -> [ExecutionFilter; 4] {
+    let all = ExecutionFilter::default();
+    let open = [RecordStatus::Unfinished, RecordStatus::Parked].into_iter().collect();
+    let workflow = Some("order".to_owned());
+    [
+        ExecutionFilter { statuses: Some(open), workflow: workflow.clone(), ..all.clone() },
+        ExecutionFilter { statuses: Some([RecordStatus::Completed].into_iter().collect()), ..all.clone() },
+        ExecutionFilter { workflow, since: Some(Timestamp(1)), ..all.clone() },
+        all,
+    ]
+}
+
 async fn compare(store: &dyn Store, model: &MemoryStore) {
     for tenant in TENANTS {
         for key in (0..EXECUTIONS).map(|number| ExecutionKey { tenant, id: execution(number) }) {
@@ -165,6 +181,15 @@ async fn compare(store: &dyn Store, model: &MemoryStore) {
             assert_eq!(store.journal(key, 0, 999).await, model.journal(key, 0, 999).await);
             let shard = key.shard();
             assert_eq!(store.unfinished(shard, None, 9).await, model.unfinished(shard, None, 9).await);
+            let until = Timestamp(2);
+            assert_eq!(store.due(shard, None, until, 9).await, model.due(shard, None, until, 9).await);
+        }
+        for filter in filters() {
+            let expected = model.executions(tenant, &filter, None, 2).await.expect("memory can be read");
+            let after = expected.next;
+            assert_eq!(store.executions(tenant, &filter, None, 2).await, Ok(expected));
+            let rest = model.executions(tenant, &filter, after, 2).await;
+            assert_eq!(store.executions(tenant, &filter, after, 2).await, rest);
         }
         for kind in KINDS {
             let page = Page { after: None, limit: 99 };

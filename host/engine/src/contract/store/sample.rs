@@ -29,7 +29,9 @@ pub(super) fn record(status: RecordStatus, body: &str) -> Record {
     Record {
         status,
         created: Timestamp(1_700_000_000_000),
+        wake: None,
         workflow: "order".to_owned(),
+        outline: Bytes::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }

@@ -1,0 +1,122 @@
+//! Lists of executions, part by part.
+
+use super::{App, json};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::Parameters;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use stepwell_core::ids::{ExecutionId, is_valid_name};
+use stepwell_core::time::Timestamp;
+use stepwell_engine::ports::ListPlace;
+use stepwell_engine::{ListRequest, ShownStatus};
+
+/// Executions in one part of a list, if nobody asks for another number.
+const PART: usize = 50;
+/// Most executions in one part: a part is read and written in a moment.
+const LARGEST_PART: usize = 200;
+
+#[derive(Deserialize)]
+pub struct ListParameters {
+    workflow: Option<String>,
+    status: Option<String>,
+    since: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /workflows/executions`: `{items, nextCursor}`, the newest first, and the next part as `Link`. `status` is one word or several with
+/// commas between them, `since` RFC 3339.
+pub async fn executions(
+    State(app): State<App>,
+    caller: Caller,
+    Parameters(query): Parameters<ListParameters>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let request = ListRequest {
+        workflow: query.workflow.map(workflow).transpose()?,
+        statuses: query.status.as_deref().map(statuses).transpose()?,
+        since: query.since.as_deref().map(moment).transpose()?,
+        after: query.cursor.as_deref().map(place).transpose()?,
+        limit: query.limit.as_deref().map_or(Ok(PART), limit)?,
+    };
+    let part = app.engine().executions(caller.tenant, &request).await?;
+    let next = part.next.map(cursor);
+    let mut response = json(StatusCode::OK, &json!({"items": part.items, "nextCursor": next}))?;
+    let link = next.and_then(|next| HeaderValue::from_str(&link(raw.as_deref().unwrap_or_default(), &next)).ok());
+    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+    Ok(response)
+}
+
+fn workflow(id: String) -> Result<String, ApiError> {
+    let message = "`workflow` is a workflow's id: letters, digits, `-`, `_` and `.`, at most 128";
+    if is_valid_name(&id) { Ok(id) } else { Err(ApiError::wrong_shape("workflow", message)) }
+}
+
+fn statuses(text: &str) -> Result<BTreeSet<ShownStatus>, ApiError> {
+    let read = |word: &str| {
+        let known = ShownStatus::ALL.into_iter().find(|status| status.word() == word);
+        let words = ShownStatus::ALL.map(ShownStatus::word).join(", ");
+        known.ok_or_else(|| ApiError::wrong_shape("status", format!("{word:?} is no status; there are {words}")))
+    };
+    text.split(',').map(read).collect()
+}
+
+fn moment(text: &str) -> Result<Timestamp, ApiError> {
+    let message = "`since` is a moment such as 2026-01-31T08:00:00Z (write the + of an offset as %2B)";
+    Timestamp::parse_rfc3339(text).ok_or_else(|| ApiError::wrong_shape("since", message))
+}
+
+fn limit(text: &str) -> Result<usize, ApiError> {
+    let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PART).contains(limit));
+    limit.ok_or_else(|| ApiError::wrong_shape("limit", format!("`limit` is a number from 1 to {LARGEST_PART}")))
+}
+
+/// A place as an opaque word: the milliseconds, big-endian, and the id.
+fn cursor(place: ListPlace) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode([&place.created.0.to_be_bytes()[..], &place.id.to_bytes()].concat())
+}
+
+fn place(cursor: &str) -> Result<ListPlace, ApiError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    let place = bytes.as_deref().and_then(|bytes| {
+        let bytes: &[u8; 24] = bytes.try_into().ok()?;
+        let (created, id) = (bytes.first_chunk()?, bytes.last_chunk()?);
+        Some(ListPlace { created: Timestamp(u64::from_be_bytes(*created)), id: ExecutionId::from_bytes(*id) })
+    });
+    place.ok_or_else(|| ApiError::wrong_shape("cursor", "send a `nextCursor` of an earlier answer"))
+}
+
+/// The same query with the next cursor. It came in an address, so it needs no encoding.
+fn link(query: &str, next: &str) -> String {
+    let others = query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
+    let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={next}")]).collect();
+    format!("</workflows/executions?{}>; rel=\"next\"", query.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_read_back_and_nothing_else_does() {
+        let there = ListPlace { created: Timestamp(1 << 40), id: ExecutionId::from_bytes([7; 16]) };
+        assert_eq!(place(&cursor(there)).ok(), Some(there));
+        for bad in ["", "0", "AAAA", &cursor(there)[1..], &format!("{}A", cursor(there)), &"+".repeat(32)] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_next_part_is_the_same_question() {
+        assert_eq!(link("", "n"), "</workflows/executions?cursor=n>; rel=\"next\"");
+        let query = "status=failed&cursor=old&&workflow=a%20b";
+        assert_eq!(link(query, "n"), "</workflows/executions?status=failed&workflow=a%20b&cursor=n>; rel=\"next\"");
+    }
+}
