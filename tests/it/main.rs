@@ -8,6 +8,7 @@ mod fixtures;
 mod life;
 mod listing;
 mod order;
+mod pictures;
 mod raw;
 mod scripts;
 mod shapes;

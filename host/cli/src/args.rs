@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// A server for business workflows whose functions are sandboxed WebAssembly components.
@@ -19,6 +19,10 @@ pub enum Command {
     Serve(ServeOptions),
     /// Show an order being fulfilled by real components, by a server that is killed in the middle of it
     Demo(DemoOptions),
+    /// Draw a workflow
+    Graph(GraphOptions),
+    /// Draw an execution: the state of each step, attempts, times, errors
+    Show(ShowOptions),
     /// Compile one component from standard input (the server starts this itself)
     #[command(hide = true)]
     CompileComponent,
@@ -60,4 +64,61 @@ pub struct DemoOptions {
     /// The demo server's folder; it must not exist yet, and it stays for you to look at
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+}
+
+/// What `graph --help` and `show --help` say about the variables.
+const KEY_VARIABLES: &str = "Variables:
+  STEPWELL_API_KEY    The key to ask with; without it, STEPWELL_ADMIN_KEY
+  NO_COLOR            Where set, the drawing has no colours; it has none anyway if it does not go to a terminal";
+
+/// Where the server is.
+#[derive(Debug, clap::Args)]
+pub struct ServerOptions {
+    /// The server's address
+    #[arg(long, env = "STEPWELL_URL", value_name = "URL", default_value = "http://127.0.0.1:7878")]
+    pub server: String,
+}
+
+/// Options of `graph`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = KEY_VARIABLES)]
+pub struct GraphOptions {
+    /// The workflow's id
+    pub workflow: String,
+    /// Another revision than the current one
+    #[arg(long, value_name = "N")]
+    pub revision: Option<u32>,
+    /// The form of the picture
+    #[arg(long, value_enum, default_value_t = Form::Tree)]
+    pub format: Form,
+    /// Where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+/// Options of `show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = KEY_VARIABLES)]
+pub struct ShowOptions {
+    /// The execution's id: exec-...
+    pub execution: String,
+    /// The form of the picture
+    #[arg(long, value_enum, default_value_t = Form::Tree)]
+    pub format: Form,
+    /// Where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+/// The form of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// Lines of text for a terminal
+    Tree,
+    /// A picture for a browser
+    Svg,
+    /// For documents that draw it themselves
+    Mermaid,
+    /// For programs
+    Json,
 }

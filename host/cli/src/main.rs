@@ -1,7 +1,9 @@
 //! The `stepwell` command.
 
 mod args;
+mod client;
 mod demo;
+mod look;
 mod serve;
 
 use args::{Args, Command};
@@ -15,6 +17,8 @@ fn main() -> ExitCode {
         Command::CompileComponent => return stepwell_server::compile_child_main(),
         Command::Serve(options) => serve::serve(options),
         Command::Demo(options) => demo::demo(&options),
+        Command::Graph(options) => look::graph(&options),
+        Command::Show(options) => look::show(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

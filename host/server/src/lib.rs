@@ -5,6 +5,7 @@ mod connections;
 mod error;
 mod extract;
 mod guard;
+mod negotiate;
 mod routes;
 mod serve;
 mod socket;
@@ -12,5 +13,6 @@ mod system;
 mod uploads;
 
 pub use serve::{Config, Server, StartError};
+pub use stepwell_core::picture;
 pub use stepwell_engine::Limits;
 pub use stepwell_runtime::{CompilerCommand, compile_child_main, printable};

@@ -1,6 +1,6 @@
 //! Watches one execution and prints a line for each thing that happens to it.
 
-use super::client::Client;
+use crate::client::Client;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

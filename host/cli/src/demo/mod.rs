@@ -1,12 +1,11 @@
 //! `stepwell demo`: the seed's order workflow on real components, through the front door, on a server that is killed in the middle of it.
 
-mod client;
 mod follow;
 mod process;
 
 use crate::args::DemoOptions;
+use crate::client::Client;
 use anyhow::{Context as _, bail};
-use client::Client;
 use follow::{Follow, Pause};
 use process::ServerProcess;
 use serde_json::{Value, json};

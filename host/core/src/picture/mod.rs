@@ -27,7 +27,7 @@ pub use tree::{Colour, tree};
 /// Most edges of an SVG picture: more are a black surface, and each is looked at in every round of the layout.
 pub const EDGES: usize = 4_000;
 /// Most bends in all edges of an SVG picture together: an edge bends in each layer that it passes.
-pub const BENDS: usize = 20_000;
+pub const BENDS: usize = 10_000;
 
 /// A definition that may be run, but not be drawn as SVG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@ mod executions;
 mod functions;
 mod health;
 mod listing;
+mod pictures;
 mod workflows;
 
 use crate::auth::Keys;
@@ -21,7 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
 use stepwell_engine::Engine;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// Pictures that are drawn at once: each keeps one thread busy.
+const PICTURES: usize = 2;
 
 /// What every handler gets. Cheap to clone.
 #[derive(Clone)]
@@ -29,18 +33,30 @@ pub struct App {
     engine: Engine,
     keys: Arc<Keys>,
     uploads: Arc<Uploads>,
+    pictures: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
 }
 
 impl App {
     /// The engine behind these keys; `stopped` becomes true when it takes no more work.
     pub fn new(engine: Engine, keys: Keys, stopped: watch::Receiver<bool>) -> Self {
-        Self { engine, keys: Arc::new(keys), uploads: Arc::new(Uploads::new()), stopped }
+        Self {
+            engine,
+            keys: Arc::new(keys),
+            uploads: Arc::new(Uploads::new()),
+            pictures: Arc::new(Semaphore::new(PICTURES)),
+            stopped,
+        }
     }
 
     /// Turns for uploads.
     pub fn uploads(&self) -> &Uploads {
         &self.uploads
+    }
+
+    /// Turns for pictures; who waits for one holds nothing but its place.
+    pub fn pictures(&self) -> &Semaphore {
+        &self.pictures
     }
 
     /// An execution as JSON text: as soon as it ends, after this time, or when nothing can happen any more because the server stops.
@@ -79,6 +95,8 @@ pub fn router(app: App) -> Router {
         .route("/workflows/trigger", post(executions::trigger))
         .route("/workflows/{id}", get(workflows::read))
         .route("/workflows/executions", get(listing::executions))
+        .route("/workflows/{id}/graph", get(pictures::workflow))
+        .route("/workflows/executions/{id}/graph", get(pictures::execution))
         .route("/workflows/executions/{id}", get(executions::status))
         .route("/workflows/executions/{id}/history", get(executions::history))
         .route("/functions", get(functions::list).post(functions::create))

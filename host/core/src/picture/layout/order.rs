@@ -4,6 +4,8 @@ use super::level::Draft;
 
 /// How often all layers are gone through: later rounds seldom find a better order.
 const ROUNDS: usize = 10;
+/// Spots and links looked at in all rounds together: a large picture gets fewer rounds, so that its time stays bounded.
+const WORK: usize = 100_000;
 
 /// The spots of each layer from left to right.
 pub(super) fn rows(draft: &Draft) -> Vec<Vec<usize>> {
@@ -11,7 +13,8 @@ pub(super) fn rows(draft: &Draft) -> Vec<Vec<usize>> {
     let mut rows = first(draft, &neighbours);
     settle(draft, &mut rows);
     let mut best = (crossings(draft, &rows, &neighbours), rows.clone());
-    for round in 0..ROUNDS {
+    let rounds = (WORK / (draft.spots.len() + draft.segments.len()).max(1)).clamp(2, ROUNDS);
+    for round in 0..rounds {
         if best.0 == 0 {
             break;
         }

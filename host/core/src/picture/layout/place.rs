@@ -4,6 +4,10 @@ use super::level::{Draft, Spot};
 
 /// How often all layers are gone through.
 const ROUNDS: usize = 24;
+/// Spots and links looked at in all rounds together, as for their order.
+const WORK: usize = 240_000;
+/// Rounds that even the largest picture gets: once down, once up, and the last ones, which look both ways.
+const LEAST: usize = 6;
 /// Between two boxes of one layer.
 const SPACE: f64 = 30.0;
 
@@ -22,12 +26,13 @@ pub(super) fn columns(draft: &Draft, rows: &[Vec<usize>]) -> Vec<f64> {
             right = x[*spot] + draft.spots[*spot].right + SPACE;
         }
     }
-    for round in 0..ROUNDS {
+    let rounds = (WORK / (draft.spots.len() + draft.segments.len()).max(1)).clamp(LEAST, ROUNDS);
+    for round in 0..rounds {
         let down = round % 2 == 0;
         for step in 0..rows.len() {
             let row = &rows[if down { step } else { rows.len() - 1 - step }];
             let wish = |spot: usize| {
-                let both = round + 4 >= ROUNDS;
+                let both = round + 4 >= rounds;
                 let above = near[spot].0.iter().filter(|_| down || both);
                 let below = near[spot].1.iter().filter(|_| !down || both);
                 mean(above.chain(below), &x).unwrap_or((x[spot], 0.01))
