@@ -31,6 +31,20 @@ pub mod code {
     pub const HOST_FAULT: &str = "host_fault";
     /// The whole execution took longer than its timeout.
     pub const EXECUTION_TIMEOUT: &str = "execution_timeout";
+    /// Somebody stopped the execution.
+    pub const CANCELLED: &str = "cancelled";
+    /// Nobody answered a human step in time.
+    pub const APPROVAL_TIMEOUT: &str = "approval_timeout";
+    /// No event came in time.
+    pub const EVENT_TIMEOUT: &str = "event_timeout";
+    /// A loop has more items, or more rounds, than it may have.
+    pub const MAX_ITERATIONS_EXCEEDED: &str = "max_iterations_exceeded";
+    /// Executions start each other too deeply.
+    pub const DEPTH_LIMIT: &str = "depth_limit";
+    /// An agent step, but no model provider.
+    pub const AGENT_PROVIDER_NOT_CONFIGURED: &str = "agent_provider_not_configured";
+    /// A workflow step names a workflow that there is not.
+    pub const WORKFLOW_NOT_FOUND: &str = "workflow_not_found";
     /// A function that the workflow names is not registered.
     pub const MISSING_FUNCTIONS: &str = "missing_functions";
 }

@@ -4,6 +4,7 @@ use crate::codec;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::ports::{Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Transition};
+use crate::rows::rows;
 use crate::{Error, records};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,10 @@ impl Engine {
             event: None,
             pins,
             limits: self.inner.limits.execution,
+            parent: None,
+            depth: 0,
+            hops: 0,
+            rerun: None,
         };
         let key = ExecutionKey { tenant, id: self.new_id() };
         match self.begin(key, workflow, started, document).await {
@@ -108,9 +113,11 @@ impl Engine {
             DocumentWrite { kind: DocumentKind::Idempotency, key: key_hash, value, expect }
         });
         let claim = Claim { id: key.id, lease, journal, record: Some(record) };
-        let transition =
-            Transition { tenant: key.tenant, execution: Some(claim), documents: answer.into_iter().collect() };
-        self.commit_start(Live::new(key, lease, workflow, next), transition, commands).await
+        let live = Live::new(key, lease, workflow, next.clone());
+        let mut documents = rows(&live, &next, &commands);
+        documents.extend(answer);
+        let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };
+        self.commit_start(live, transition, commands).await
     }
 
     /// Commits, and sets the execution going even if the caller has gone away meanwhile.

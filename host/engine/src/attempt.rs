@@ -104,7 +104,7 @@ impl Engine {
             execution_id: live.key.id.to_string(),
             workflow_id: live.workflow.id.clone(),
             step: call.step,
-            iteration: Vec::new(),
+            iteration: call.iteration,
             attempt,
             idempotency_key: call.idempotency_key,
             deadline_ms: self.deadline_ms(timeout),

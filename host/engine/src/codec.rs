@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use stepwell_core::execution::{Entry, Execution, Outline};
+use std::sync::Arc;
+use stepwell_core::execution::{Entry, Execution, Outline, Run, Wait};
+use stepwell_core::payload::Payload;
 use stepwell_core::time::Timestamp;
 
 /// Grows when the form of entries or records changes; older forms stay readable.
@@ -50,16 +52,29 @@ pub fn decode_entry(bytes: &[u8]) -> Result<(Timestamp, Entry), Undecodable> {
 /// The state of an execution that ended. The values of its steps stand in the journal and are left out; conditions keep their outcome.
 pub fn encode_ended(execution: &Execution) -> Result<Bytes, Undecodable> {
     let mut state = execution.clone();
-    for run in &mut state.runs {
-        if run.result.as_ref().is_some_and(|result| !matches!(result.as_str(), "true" | "false")) {
-            std::sync::Arc::make_mut(run).result = None;
+    let short = |run: &Arc<Run>| {
+        let mut run = Arc::clone(run);
+        let is_long = |result: &Payload| !matches!(result.as_str(), "true" | "false");
+        if run.result.as_ref().is_some_and(is_long) || has_inside(&run) {
+            let shown = Arc::make_mut(&mut run);
+            if let Some(Wait::Iterations(inside)) = shown.wait.as_deref() {
+                (shown.iterations, shown.truncated) = (Some(inside.ended), inside.truncated);
+            }
+            shown.wait = shown.wait.take().filter(|wait| !matches!(**wait, Wait::Iterations(_) | Wait::Branches(_)));
+            shown.result = None;
         }
-    }
-    for path in &mut state.finished {
-        path.result = stepwell_core::payload::Payload::null();
-    }
-    state.last_ended = None;
+        run
+    };
+    state.runs = execution.runs.iter().map(short).collect();
+    // A retry starts from the journal.
+    state.tokens.clear();
+    state.groups.clear();
+    state.frames.clear();
     Ok(serde_json::to_vec(&StoredState { v: VERSION, state })?.into())
+}
+
+fn has_inside(run: &Run) -> bool {
+    matches!(run.wait.as_deref(), Some(Wait::Iterations(_) | Wait::Branches(_)))
 }
 
 /// The state of an execution that ended, read back.

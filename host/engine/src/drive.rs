@@ -2,58 +2,71 @@
 
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{Claim, CommitError, Line, Transition};
+use crate::ports::{Claim, CommitError, ExecutionKey, Line, Transition};
+use crate::rows::rows;
 use crate::timers::Wake;
 use crate::{Error, codec, records};
 use std::sync::Arc;
-use stepwell_core::execution::{Applied, Command, Entry, Execution, apply};
+use stepwell_core::execution::{Applied, Command, Entry, Execution, Stale, apply};
 use stepwell_core::time::Timestamp;
 
+/// A wake that came too early, because the clock was set back, is asked again after this many milliseconds.
+const CLOCK_PAUSE_MS: u64 = 1_000;
 /// A store that is full or slow is asked again after this many milliseconds; results wait in memory meanwhile.
 const COMMIT_PAUSE_MS: u64 = 1_000;
 
 impl Engine {
     /// Something happened to an execution. Returns once it is durable and carried out, or known to be without effect.
     pub(crate) async fn happened(&self, live: &Arc<Live>, entry: &Entry) {
-        let commands = self.record(live, entry).await;
+        // Who reports what happened has nobody to tell that it came too late.
+        let _ = self.tell(live, entry).await;
+    }
+
+    /// As [`Engine::happened`], for whoever wants to know what came of it: people who answer, cancel, pause.
+    ///
+    /// # Errors
+    /// [`Untold`]: nothing changed.
+    pub(crate) async fn tell(&self, live: &Arc<Live>, entry: &Entry) -> Result<(), Untold> {
+        let commands = self.record(live, entry).await?;
         self.carry_out(live, &commands);
+        Ok(())
     }
 
     /// As [`Engine::happened`], but at a restart: an attempt that was lost runs again when it is its turn among the suspects.
     pub(crate) async fn record_loss(&self, live: &Arc<Live>, entry: &Entry) {
-        let mut commands = self.record(live, entry).await;
+        let Ok(mut commands) = self.record(live, entry).await else { return };
         commands.retain(|command| !matches!(command, Command::RunAttempt { .. }));
         self.carry_out(live, &commands);
     }
 
     /// Decides and commits; what is left to do is returned.
-    async fn record(&self, live: &Arc<Live>, entry: &Entry) -> Vec<Command> {
+    async fn record(&self, live: &Arc<Live>, entry: &Entry) -> Result<Vec<Command>, Untold> {
         let _changing = live.changing.lock().await;
         let at = self.inner.ports.clock.now();
         let execution = live.execution();
         let (next, commands) = match apply(&execution, &live.workflow, at, entry) {
             Ok(Applied::Changed { next, commands }) => (next, commands),
             Ok(Applied::Ignored(why)) => {
-                tracing::debug!(execution = %live.key.id, ?why, "too late");
-                return Vec::new();
+                tracing::debug!(execution = %live.key.id, ?why, "without effect");
+                return Err(Untold::Ignored(why));
             }
             Err(illegal) => {
                 self.quarantine(live, &illegal).await;
-                return Vec::new();
+                return Err(Untold::Lost);
             }
         };
-        let transition = match transition(live, (&execution, &next), at, entry) {
+        let transition = match transition(live, (&execution, &next), (at, entry), &commands) {
             Ok(transition) => transition,
             Err(undecodable) => {
                 self.quarantine(live, &undecodable).await;
-                return Vec::new();
+                return Err(Untold::Lost);
             }
         };
         if !self.commit(live, transition).await {
-            return Vec::new();
+            return Err(Untold::Lost);
         }
         live.advance(*next);
-        commands
+        Ok(commands)
     }
 
     /// False if the transition can never be written here. While the store is unavailable it is tried again: the result of an attempt that
@@ -119,6 +132,13 @@ impl Engine {
                 }
                 Command::CancelAttempt { run } => live.stop(run),
                 Command::WatchDeadline { at } => self.inner.timers.add(at, Wake::Deadline(live.key)),
+                Command::WatchTimer { run, at } => self.inner.timers.add(at, Wake::Timer { execution: live.key, run }),
+                // Rows of the same commit.
+                Command::CancelChild { .. }
+                | Command::ShowApproval { .. }
+                | Command::Subscribe { .. }
+                | Command::Unsubscribe { .. } => {}
+                Command::StartChild { run } => self.start_child(live, run),
                 Command::AnnounceEnd => {
                     self.inner.live.remove(live.key);
                     self.inner.timers.forget(live.key);
@@ -150,31 +170,48 @@ impl Engine {
                             self.spawn_attempt(&live, run, attempt);
                         }
                     }
-                    Wake::Deadline(execution) => {
-                        if let Some(live) = self.inner.live.get(execution) {
-                            let engine = self.clone();
-                            self.inner.attempts.spawn("deadline", async move {
-                                engine.happened(&live, &Entry::DeadlinePassed).await;
-                            });
-                        }
-                    }
+                    Wake::Deadline(execution) => self.time_came(execution, Entry::DeadlinePassed, wake),
+                    Wake::Timer { execution, run } => self.time_came(execution, Entry::TimerFired { run }, wake),
                 }
             }
         }
     }
 }
 
+impl Engine {
+    /// A moment has come. If the clock was set back meanwhile, it comes once more.
+    fn time_came(&self, execution: ExecutionKey, entry: Entry, wake: Wake) {
+        let Some(live) = self.inner.live.get(execution) else { return };
+        let engine = self.clone();
+        self.inner.attempts.spawn("timer", async move {
+            if engine.tell(&live, &entry).await == Err(Untold::Ignored(Stale::TooEarly)) {
+                let clock = &engine.inner.ports.clock;
+                engine.inner.timers.add(clock.now().plus(CLOCK_PAUSE_MS), wake);
+            }
+        });
+    }
+}
+
+/// Why an entry changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Untold {
+    /// It came too late, or is not allowed.
+    Ignored(Stale),
+    /// The execution is quarantined, or somebody else's; the log says why.
+    Lost,
+}
+
 /// One journal line, and the record if the execution ends with it.
 fn transition(
     live: &Live,
     (before, next): (&Execution, &Execution),
-    at: Timestamp,
-    entry: &Entry,
+    (at, entry): (Timestamp, &Entry),
+    commands: &[Command],
 ) -> Result<Transition, codec::Undecodable> {
     let line = Line { seq: before.lines, entry: codec::encode_entry(at, entry)? };
     let record = if next.is_ended() { Some(records::ended(next)?) } else { None };
     let claim = Claim { id: live.key.id, lease: live.lease, journal: vec![line], record };
-    Ok(Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() })
+    Ok(Transition { tenant: live.key.tenant, execution: Some(claim), documents: rows(live, next, commands) })
 }
 
 /// Why an execution cannot be found or read.

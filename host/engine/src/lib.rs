@@ -4,7 +4,9 @@
 //! [`attempt`] calls the function through the runtime port and reports back, and so on until the execution ends.
 
 mod admission;
+mod approvals;
 mod attempt;
+mod children;
 mod codec;
 mod committer;
 mod drive;
@@ -13,12 +15,15 @@ mod error;
 mod limits;
 mod lists;
 mod live;
+mod notices;
 mod query;
 mod records;
 mod recovery;
 mod registry;
+mod rows;
 mod scheduler;
 pub mod schema;
+mod subscriptions;
 mod supervisor;
 mod timers;
 

@@ -64,6 +64,9 @@ impl Live {
     #[must_use]
     pub fn begin(&self, run: RunIx, attempt: u32) -> Option<(Arc<Execution>, oneshot::Receiver<()>)> {
         let mut committed = self.lock();
+        if committed.execution.paused.is_some() || committed.cancel.contains_key(&run) {
+            return None; // it is held back, or under way already: a resume asks for all that is outstanding
+        }
         let state = committed.execution.run(run)?.state;
         if !matches!(state, RunState::Active { attempt: current, .. } if current == attempt) {
             return None;

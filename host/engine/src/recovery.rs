@@ -68,10 +68,10 @@ async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]
         engine.carry_out(&live, &commands);
         return None;
     }
-    // Its deadline does not wait for its turn.
-    let (deadlines, commands): (Vec<_>, Vec<_>) =
-        commands.into_iter().partition(|command| matches!(command, Command::WatchDeadline { .. }));
-    engine.carry_out(&live, &deadlines);
+    // Its timers do not wait for its turn.
+    let (timers, commands): (Vec<_>, Vec<_>) =
+        commands.into_iter().partition(|command| !matches!(command, Command::RunAttempt { .. }));
+    engine.carry_out(&live, &timers);
     let active = |state| matches!(state, RunState::Active { .. });
     let strikes = execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0);
     Some(Suspect { live, strikes, commands })
@@ -96,6 +96,12 @@ fn run_one_by_one(engine: &Engine, mut suspects: Vec<Suspect>) {
                     Command::RunAttempt { .. }
                     | Command::CancelAttempt { .. }
                     | Command::WatchDeadline { .. }
+                    | Command::WatchTimer { .. }
+                    | Command::StartChild { .. }
+                    | Command::CancelChild { .. }
+                    | Command::ShowApproval { .. }
+                    | Command::Subscribe { .. }
+                    | Command::Unsubscribe { .. }
                     | Command::AnnounceEnd => runner.carry_out(&live, &[command]),
                 }
             }

@@ -21,12 +21,19 @@ pub enum Wake {
     },
     /// The execution's own timeout passed.
     Deadline(ExecutionKey),
+    /// The time of a waiting step run is over.
+    Timer {
+        /// Of which execution.
+        execution: ExecutionKey,
+        /// Of which step run.
+        run: RunIx,
+    },
 }
 
 impl Wake {
     fn execution(&self) -> ExecutionKey {
         match self {
-            Self::Attempt { execution, .. } | Self::Deadline(execution) => *execution,
+            Self::Attempt { execution, .. } | Self::Deadline(execution) | Self::Timer { execution, .. } => *execution,
         }
     }
 }

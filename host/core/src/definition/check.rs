@@ -1,22 +1,20 @@
 //! From a tenant's JSON to a [`Workflow`].
 
-use super::config::StepConfig;
 use super::fault::{Fault, Findings, Warning};
 use super::step::{self, RawStep};
-use super::{Exits, OnError, Step, StepIx, Workflow};
-use crate::graph::{Edges, Fork, ForkIx, ForkSide, Graph};
+use super::{Step, StepIx, StepKind, Workflow, link, triggers};
+use crate::graph::{Fork, Graph, Inner, Outline, RegionIx};
 use crate::payload::Payload;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 use stepwell_expression::Expression;
 
 /// Most steps of a definition (`definition` of the limits page): the graph is analysed fork by fork.
 pub const STEPS: usize = 2_000;
-/// Most targets in all `next`, `else` and `onError` together: each fork's analysis walks them.
-pub const EDGES: usize = 20_000;
+/// Edges that are walked to analyse a definition: each fork's joins are found by a walk over what it leads to, and all walks together take a second at most.
+const WALKS: usize = 4_000_000;
 
-/// Most forks times targets: each fork's joins are found by a walk over what it leads to, and all walks together take a second at most.
-const FORK_WORK: usize = 4_000_000;
+/// Pairs of joins that are looked at for a warning.
+const PAIRS: usize = 100_000;
 
 /// A definition that may be run.
 #[derive(Debug)]
@@ -38,15 +36,15 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
         return Err(findings.faults);
     };
     let raw = raw_steps(object, &mut findings);
-    let by_id = index(&raw, &mut findings);
-    let (mut steps, edges) = link(&raw, &by_id, &mut findings);
+    let by_id = link::index(&raw, &mut findings);
+    let mut steps = link::link(&raw, &by_id, &mut findings);
     let output = optional_expression(object, "output", &mut findings);
     let timeout_ms = object.get("timeout").and_then(|v| super::config::duration(v, "/timeout", &mut findings));
     if timeout_ms == Some(0) {
         findings.fault("/timeout", "out_of_range", "`timeout` is more than 0");
     }
     let enabled = boolean(object, "enabled", &mut findings).unwrap_or(true);
-    check_triggers(object, &mut findings);
+    let triggers = triggers::read(object, &mut findings);
     if object.contains_key("limit") {
         findings.warn(
             "/limit",
@@ -54,21 +52,107 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
             "`limit` is not enforced yet; executions of this workflow run side by side",
         );
     }
-    let forks = forks(&mut steps);
-    check_fork_work(forks.len(), &edges, &mut findings);
-    if !findings.faults.is_empty() {
-        return Err(findings.faults);
-    }
-    let graph = Graph::new(&edges, forks);
+    let forks = link::forks(&mut steps);
+    let graph = if findings.faults.is_empty() { analyse(&steps, forks, &mut findings) } else { None };
+    let Some(graph) = graph else { return Err(findings.faults) };
+    let metadata = object.get("metadata").map_or_else(Payload::null, Payload::from_value);
+    let name = object.get("name").and_then(Value::as_str).map_or_else(|| title(id), str::to_owned);
+    let id = id.to_owned();
+    let workflow =
+        Workflow { id, name, revision, steps, graph, timeout_ms, enabled, output, metadata, triggers, by_id };
+    Ok(Checked { workflow, warnings: findings.warnings })
+}
+
+/// The graph, and what its author may want to know of it.
+fn analyse(steps: &[Step], forks: Vec<Fork>, findings: &mut Findings) -> Option<Graph> {
+    let outlines: Vec<Outline> = (0u32..).zip(steps).map(|(at, step)| outline(StepIx(at), step)).collect();
+    let Ok(graph) = Graph::new(&outlines, forks, WALKS) else {
+        let message = "this definition has too many forks, joins, loops and targets together (limit `definition`); split it with workflow steps";
+        findings.fault("/steps", "too_many", message);
+        return None;
+    };
     for step in graph.unreachable() {
         let message = format!("nothing leads to step {:?}; it never runs", steps[step.at()].id);
         findings.warn(format!("/steps/{}", step.0), "unreachable_step", message);
     }
-    let metadata = object.get("metadata").map_or_else(Payload::null, Payload::from_value);
-    let name = object.get("name").and_then(Value::as_str).map_or_else(|| title(id), str::to_owned);
-    let id = id.to_owned();
-    let workflow = Workflow { id, name, revision, steps, graph, timeout_ms, enabled, output, metadata, by_id };
-    Ok(Checked { workflow, warnings: findings.warnings })
+    warn_of_shared_steps(steps, &graph, findings);
+    warn_of_mutual_joins(steps, &graph, findings);
+    Some(graph)
+}
+
+/// What may follow a step, and what runs inside of it.
+fn outline(at: StepIx, step: &Step) -> Outline {
+    let mut out: Vec<StepIx> = step.detours().collect();
+    out.extend(step.otherwise.iter().flat_map(|exits| &exits.targets));
+    let inner = match &step.kind {
+        StepKind::Loop(rule) => {
+            out.extend(&rule.done.targets);
+            let ends = std::iter::once(at).chain(rule.done.targets.iter().copied()).collect();
+            Some(Inner { first: step.next.targets.clone(), ends })
+        }
+        StepKind::Parallel(rule) if !rule.branches.is_empty() => {
+            out.extend(&step.next.targets);
+            let first = rule.branches.iter().flat_map(|branch| &branch.targets).copied().collect();
+            Some(Inner { first, ends: step.next.targets.clone() })
+        }
+        StepKind::Function(_)
+        | StepKind::Condition(_)
+        | StepKind::Parallel(_)
+        | StepKind::Human(_)
+        | StepKind::Agent(_)
+        | StepKind::Wait(_)
+        | StepKind::Event(_)
+        | StepKind::Workflow(_) => {
+            out.extend(&step.next.targets);
+            None
+        }
+    };
+    out.sort_unstable();
+    out.dedup();
+    Outline { out, inner }
+}
+
+/// A step that runs inside of a loop or a branch, and also elsewhere (C8); a loop that leads back to one around it.
+fn warn_of_shared_steps(steps: &[Step], graph: &Graph, findings: &mut Findings) {
+    let mut home: Vec<Option<RegionIx>> = vec![None; steps.len()];
+    let regions = std::iter::once(RegionIx::default()).chain(graph.containers().map(|(_, region)| region));
+    for region in regions {
+        for step in graph.members(region) {
+            let first = home[step.at()].get_or_insert(region);
+            if *first != region {
+                let message = format!(
+                    "step {:?} is reached inside of a loop or a branch and also outside of it: it runs in each of them",
+                    steps[step.at()].id
+                );
+                findings.warn(format!("/steps/{}", step.0), "shared_step", message);
+            }
+        }
+    }
+}
+
+/// Two joins of one fork that each lead to the other: if everybody waits, the first in `steps` fires (C5).
+fn warn_of_mutual_joins(steps: &[Step], graph: &Graph, findings: &mut Findings) {
+    let regions = std::iter::once(RegionIx::default()).chain(graph.containers().map(|(_, region)| region));
+    let mut pairs = 0;
+    for region in regions {
+        let joins: Vec<_> = graph.joins(region).collect();
+        for (nth, (one, forks)) in joins.iter().enumerate() {
+            for (other, others) in &joins[nth + 1..] {
+                pairs += 1;
+                if pairs > PAIRS {
+                    return;
+                }
+                let mutual = graph.can_reach(region, *one, *other) && graph.can_reach(region, *other, *one);
+                if mutual && forks.iter().any(|fork| others.contains(fork)) {
+                    let (one_id, other_id) = (&steps[one.at()].id, &steps[other.at()].id);
+                    let message = format!(
+                        "steps {one_id:?} and {other_id:?} join the same fork and each leads to the other: if all branches wait at them, {one_id:?} goes on first"
+                    );
+                    findings.warn(format!("/steps/{}", one.0), "mutual_joins", message);
+                }
+            }
+        }
+    }
 }
 
 fn raw_steps<'a>(object: &'a Map<String, Value>, findings: &mut Findings) -> Vec<RawStep<'a>> {
@@ -92,156 +176,6 @@ fn raw_steps<'a>(object: &'a Map<String, Value>, findings: &mut Findings) -> Vec
     Vec::new()
 }
 
-fn index(raw: &[RawStep<'_>], findings: &mut Findings) -> HashMap<String, StepIx> {
-    let mut by_id = HashMap::with_capacity(raw.len());
-    for (position, step) in (0u32..).zip(raw) {
-        if by_id.insert(step.id.to_owned(), StepIx(position)).is_some() {
-            let message = format!("two steps have the id {:?}; ids are unique in a workflow", step.id);
-            findings.fault(format!("/steps/{}/id", step.at), "duplicate_id", message);
-        }
-    }
-    by_id
-}
-
-/// Resolves all targets.
-fn link(raw: &[RawStep<'_>], by_id: &HashMap<String, StepIx>, findings: &mut Findings) -> (Vec<Step>, Edges) {
-    let mut steps = Vec::with_capacity(raw.len());
-    let mut edges = Edges::default();
-    let mut count = 0;
-    for step in raw {
-        let path = format!("/steps/{}", step.at);
-        let targets = Targets { by_id, path: &path };
-        let next = targets.exits(step.next, "next", findings);
-        let config = StepConfig::read(step, findings);
-        let otherwise = step.config.and_then(|c| c.get("else")).filter(|v| !v.is_null());
-        let otherwise = otherwise.map(|value| targets.exits(Some(value), "config/else", findings));
-        let on_error = targets.on_error(step.config.and_then(|c| c.get("onError")), findings);
-        if otherwise.is_some() && !step.is_condition() {
-            findings.warn(format!("{path}/config/else"), "no_effect", "only a condition step takes `else`");
-        }
-        let otherwise = otherwise.filter(|_| step.is_condition());
-        let mut out = next.targets.clone();
-        out.extend(otherwise.iter().flat_map(|exits| exits.targets.iter().copied()));
-        out.extend(if let OnError::Handle(target) = on_error { Some(target) } else { None });
-        count += out.len();
-        out.sort_unstable();
-        out.dedup();
-        edges.out.push(out);
-        if let Some(kind) = step.kind(findings) {
-            steps.push(Step {
-                id: step.id.to_owned(),
-                name: step.name.map_or_else(|| title(step.id), str::to_owned),
-                kind,
-                next,
-                otherwise,
-                on_error,
-                retry: config.retry,
-                timeout_ms: config.timeout_ms,
-                join: config.join,
-                cancel_rest: config.cancel_rest,
-            });
-        }
-    }
-    if count > EDGES {
-        let message = format!("{count} targets in all; a workflow has at most {EDGES} (limit `definition`)");
-        findings.fault("/steps", "too_many", message);
-    }
-    (steps, edges)
-}
-
-struct Targets<'a> {
-    by_id: &'a HashMap<String, StepIx>,
-    path: &'a str,
-}
-
-impl Targets<'_> {
-    fn exits(&self, value: Option<&Value>, field: &str, findings: &mut Findings) -> Exits {
-        let pointer = format!("{}/{field}", self.path);
-        let targets = match value {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::String(id)) => self.resolve(id, &pointer, findings).into_iter().collect(),
-            Some(Value::Array(list)) => self.list(list, &pointer, findings),
-            Some(_) => {
-                findings.fault(pointer, "wrong_type", "a step id, or a list of step ids that start together");
-                Vec::new()
-            }
-        };
-        Exits { targets, fork: None }
-    }
-
-    fn list(&self, list: &[Value], pointer: &str, findings: &mut Findings) -> Vec<StepIx> {
-        let mut targets = Vec::with_capacity(list.len());
-        let mut seen = std::collections::HashSet::new();
-        for (at, value) in list.iter().enumerate() {
-            let pointer = format!("{pointer}/{at}");
-            let Some(id) = value.as_str() else {
-                findings.fault(pointer, "wrong_type", "a step id");
-                continue;
-            };
-            if let Some(target) = self.resolve(id, &pointer, findings) {
-                if seen.insert(target) {
-                    targets.push(target);
-                } else {
-                    let message = format!("{id:?} stands twice in this list; a fork starts each branch once");
-                    findings.fault(pointer, "duplicate_id", message);
-                }
-            }
-        }
-        targets
-    }
-
-    fn on_error(&self, value: Option<&Value>, findings: &mut Findings) -> OnError {
-        let pointer = format!("{}/config/onError", self.path);
-        match value {
-            None | Some(Value::Null) => OnError::Fail,
-            // A step that is called so wins over the word: the author named it.
-            Some(Value::String(id)) => match (self.by_id.get(id), id.as_str()) {
-                (Some(target), _) => OnError::Handle(*target),
-                (None, "fail") => OnError::Fail,
-                (None, "continue") => OnError::Continue,
-                (None, _) => self.resolve(id, &pointer, findings).map_or(OnError::Fail, OnError::Handle),
-            },
-            Some(_) => {
-                findings.fault(pointer, "wrong_type", "`onError` is a step id, \"fail\" or \"continue\"");
-                OnError::Fail
-            }
-        }
-    }
-
-    fn resolve(&self, id: &str, pointer: &str, findings: &mut Findings) -> Option<StepIx> {
-        let target = self.by_id.get(id).copied();
-        if target.is_none() {
-            let shown: String = id.chars().take(80).collect();
-            findings.fault(pointer, "unknown_target", format!("there is no step with the id {shown:?}"));
-        }
-        target
-    }
-}
-
-/// Numbers the forks and tells each step's exits their own.
-fn forks(steps: &mut [Step]) -> Vec<Fork> {
-    let mut forks = Vec::new();
-    for (from, step) in (0u32..).zip(steps) {
-        let sides = [(ForkSide::Next, Some(&mut step.next)), (ForkSide::Else, step.otherwise.as_mut())];
-        for (side, exits) in sides {
-            let Some(exits) = exits.filter(|exits| exits.targets.len() > 1) else { continue };
-            exits.fork = u32::try_from(forks.len()).ok().map(ForkIx);
-            forks.push(Fork { from: StepIx(from), side, targets: exits.targets.clone() });
-        }
-    }
-    forks
-}
-
-fn check_fork_work(forks: usize, edges: &Edges, findings: &mut Findings) {
-    let targets: usize = edges.out.iter().map(Vec::len).sum();
-    if forks.saturating_mul(targets) > FORK_WORK {
-        let message = format!(
-            "{forks} forks and {targets} targets; a workflow has at most {FORK_WORK} of both multiplied (limit `definition`)"
-        );
-        findings.fault("/steps", "too_many", message);
-    }
-}
-
 fn optional_expression(object: &Map<String, Value>, key: &str, findings: &mut Findings) -> Option<Expression> {
     let source = match object.get(key)? {
         Value::Null => return None,
@@ -263,27 +197,6 @@ fn boolean(object: &Map<String, Value>, key: &str, findings: &mut Findings) -> O
         Some(_) => {
             findings.fault(format!("/{key}"), "wrong_type", format!("`{key}` is true or false"));
             None
-        }
-    }
-}
-
-fn check_triggers(object: &Map<String, Value>, findings: &mut Findings) {
-    let list = match object.get("triggers") {
-        None | Some(Value::Null) => return,
-        Some(Value::Array(list)) => list,
-        Some(_) => return findings.fault("/triggers", "wrong_type", "`triggers` is a list"),
-    };
-    for (at, trigger) in list.iter().enumerate() {
-        let pointer = format!("/triggers/{at}/type");
-        match trigger.get("type").and_then(Value::as_str) {
-            Some("manual") => {}
-            Some(kind @ ("event" | "schedule" | "webhook")) => {
-                let message = format!("{kind} triggers are stored but not active in this version; start by the API");
-                findings.warn(pointer, "inactive_trigger", message);
-            }
-            Some(_) | None => {
-                findings.fault(pointer, "unknown_type", "a trigger's `type` is schedule, event, webhook or manual");
-            }
         }
     }
 }

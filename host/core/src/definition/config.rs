@@ -11,15 +11,16 @@ use stepwell_expression::{Expression, Template};
 const RESERVED: [&str; 11] =
     ["input", "onError", "retries", "retry", "timeout", "join", "cancelRest", "else", "description", "limit", "async"];
 
+/// Reserved in the `config` of every type of step.
+pub(super) const COMMON: [&str; 9] =
+    ["onError", "retries", "retry", "timeout", "join", "cancelRest", "else", "description", "limit"];
+
 /// Most attempts after the first: more would hide an outage from whoever could mend it.
 const RETRIES: u64 = 100;
-/// An attempt's time, unless the step says otherwise (C16).
-const TIMEOUT_MS: u64 = 30_000;
-
 /// The reserved keys that every step type has.
 pub(super) struct StepConfig {
     pub retry: RetryPolicy,
-    pub timeout_ms: u64,
+    pub timeout_ms: Option<u64>,
     pub join: JoinPolicy,
     pub cancel_rest: bool,
 }
@@ -29,20 +30,33 @@ impl StepConfig {
         let empty = Map::new();
         let config = step.config.unwrap_or(&empty);
         let path = step.pointer("config");
-        let timeout = config.get("timeout").and_then(|v| duration(v, &format!("{path}/timeout"), findings));
-        if timeout == Some(0) {
-            findings.fault(format!("{path}/timeout"), "out_of_range", "`timeout` is more than 0");
-        }
-        for key in ["async", "limit"].iter().filter(|key| config.contains_key(**key)) {
-            findings.warn(format!("{path}/{key}"), "no_effect", format!("`{key}` has no effect in this version"));
+        if config.contains_key("limit") {
+            findings.warn(format!("{path}/limit"), "no_effect", "`limit` has no effect in this version");
         }
         Self {
             retry: retry(config, &path, findings),
-            timeout_ms: timeout.unwrap_or(TIMEOUT_MS),
+            timeout_ms: attempt_timeout(step, config, &path, findings),
             join: join(config.get("join"), &format!("{path}/join"), findings),
             cancel_rest: cancel_rest(config, &path, findings),
         }
     }
+}
+
+/// Only attempts have a time limit of this form; a person's answer and an event have their own.
+fn attempt_timeout(
+    step: &RawStep<'_>,
+    config: &Map<String, Value>,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<u64> {
+    if !matches!(step.kind, "function" | "agent" | "workflow") {
+        return None;
+    }
+    let timeout = config.get("timeout").and_then(|v| duration(v, &format!("{path}/timeout"), findings));
+    if timeout == Some(0) {
+        findings.fault(format!("{path}/timeout"), "out_of_range", "`timeout` is more than 0");
+    }
+    timeout
 }
 
 fn cancel_rest(config: &Map<String, Value>, path: &str, findings: &mut Findings) -> bool {
@@ -177,7 +191,7 @@ pub(super) fn parameters(step: &RawStep<'_>, findings: &mut Findings) -> Option<
     if rest.is_empty() { None } else { template(&Value::Object(rest), &step.pointer("config"), findings) }
 }
 
-fn template(value: &Value, pointer: &str, findings: &mut Findings) -> Option<Template> {
+pub(super) fn template(value: &Value, pointer: &str, findings: &mut Findings) -> Option<Template> {
     Template::parse(value)
         .map_err(|errors| {
             for error in errors {
@@ -187,10 +201,14 @@ fn template(value: &Value, pointer: &str, findings: &mut Findings) -> Option<Tem
         .ok()
 }
 
-/// The reserved key that this one looks like: at most two letters changed, added, left out or swapped.
 fn near_miss(key: &str) -> Option<&'static str> {
-    let far = |reserved: &str| if reserved.len() < 6 { 1 } else { 2 };
-    RESERVED.into_iter().find(|reserved| {
-        key.eq_ignore_ascii_case(reserved) || strsim::damerau_levenshtein(key, reserved) <= far(reserved)
-    })
+    nearest(key, RESERVED)
+}
+
+/// The key that this one looks like: at most two letters changed, added, left out or swapped.
+pub(super) fn nearest<'k>(key: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let far = |known: &str| if known.len() < 6 { 1 } else { 2 };
+    known
+        .into_iter()
+        .find(|known| key.eq_ignore_ascii_case(known) || strsim::damerau_levenshtein(key, known) <= far(known))
 }

@@ -3,16 +3,25 @@
 mod check;
 mod config;
 mod fault;
+mod kinds;
+mod link;
+mod read;
 mod step;
+mod triggers;
 
-pub use check::{Checked, check, title};
+pub use check::{Checked, STEPS, check, title};
 pub use fault::{Fault, Warning};
+pub use kinds::{
+    AgentRule, Call, ChildRule, EventRule, HumanRule, InputRule, LoopRule, LoopSource, OnTimeout, ParallelRule, Span,
+    StepKind, WaitRule,
+};
+pub use triggers::{EventTrigger, is_type_pattern, type_matches};
 
 use crate::graph::{ForkIx, Graph};
 use crate::payload::Payload;
 use std::collections::HashMap;
 use std::fmt;
-use stepwell_expression::{Expression, Template};
+use stepwell_expression::Expression;
 
 /// Position of a step in its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -48,6 +57,8 @@ pub struct Workflow {
     pub output: Option<Expression>,
     /// `metadata` as given, or null.
     pub metadata: Payload,
+    /// The events that start it (T2).
+    pub triggers: Vec<EventTrigger>,
     pub(crate) by_id: HashMap<String, StepIx>,
 }
 
@@ -101,8 +112,8 @@ pub struct Step {
     pub on_error: OnError,
     /// How often and when it is tried again (C15).
     pub retry: RetryPolicy,
-    /// Wall time of one attempt, milliseconds (C16).
-    pub timeout_ms: u64,
+    /// `config.timeout` of a function or an agent: wall time of one attempt, milliseconds (C16).
+    pub timeout_ms: Option<u64>,
     /// What it waits for if it is a join (C5).
     pub join: JoinPolicy,
     /// At a join that fires early: whether the other branches are cancelled (C5).
@@ -115,38 +126,50 @@ impl Step {
     pub fn function(&self) -> Option<&str> {
         match &self.kind {
             StepKind::Function(call) => Some(&call.function),
-            StepKind::Condition(_) => None,
+            StepKind::Condition(_)
+            | StepKind::Parallel(_)
+            | StepKind::Loop(_)
+            | StepKind::Human(_)
+            | StepKind::Agent(_)
+            | StepKind::Wait(_)
+            | StepKind::Event(_)
+            | StepKind::Workflow(_) => None,
         }
     }
-}
 
-/// What a step does.
-#[derive(Debug, Clone)]
-pub enum StepKind {
-    /// Calls a function.
-    Function(Call),
-    /// Chooses between `next` and `else`.
-    Condition(Expression),
-}
+    /// All places that a token, or an iteration of it, may go to from here.
+    pub fn exits(&self) -> impl Iterator<Item = &Exits> {
+        let inner: &[Exits] = match &self.kind {
+            StepKind::Parallel(rule) => &rule.branches,
+            StepKind::Loop(rule) => std::slice::from_ref(&rule.done),
+            StepKind::Function(_)
+            | StepKind::Condition(_)
+            | StepKind::Human(_)
+            | StepKind::Agent(_)
+            | StepKind::Wait(_)
+            | StepKind::Event(_)
+            | StepKind::Workflow(_) => &[],
+        };
+        std::iter::once(&self.next).chain(&self.otherwise).chain(inner)
+    }
 
-/// A function step's call.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// The function's id as the definition writes it.
-    pub function: String,
-    /// `config.input`: replaces the merge of D1.
-    pub input: Option<InputRule>,
-    /// Other keys of `config`: merged on top (D2).
-    pub parameters: Option<Template>,
-}
-
-/// The two forms of `config.input`.
-#[derive(Debug, Clone)]
-pub enum InputRule {
-    /// One expression string.
-    Expression(Expression),
-    /// An object with templates.
-    Template(Template),
+    /// Where it goes when it fails, or when nobody answers in time.
+    pub fn detours(&self) -> impl Iterator<Item = StepIx> {
+        let on_error = if let OnError::Handle(target) = self.on_error { Some(target) } else { None };
+        let late = match &self.kind {
+            StepKind::Human(rule) => Some(rule.on_timeout),
+            StepKind::Event(rule) => Some(rule.on_timeout),
+            StepKind::Function(_)
+            | StepKind::Condition(_)
+            | StepKind::Parallel(_)
+            | StepKind::Loop(_)
+            | StepKind::Agent(_)
+            | StepKind::Wait(_)
+            | StepKind::Workflow(_) => None,
+        };
+        let late = if let Some(OnTimeout::Go(target)) = late { Some(target) } else { None };
+        on_error.into_iter().chain(late)
+    }
 }
 
 /// The targets behind a step on one side.

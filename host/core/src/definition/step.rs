@@ -2,6 +2,8 @@
 
 use super::config;
 use super::fault::Findings;
+use super::link::Targets;
+use super::read;
 use super::{Call, StepKind};
 use crate::ids::NAME_BYTES;
 use serde_json::{Map, Value};
@@ -101,25 +103,32 @@ impl<'a> RawStep<'a> {
     }
 
     /// What the step does; `None` if that is at fault.
-    pub fn kind(&self, findings: &mut Findings) -> Option<StepKind> {
+    pub fn kind(&self, targets: &Targets<'_>, findings: &mut Findings) -> Option<StepKind> {
         match self.kind {
             "function" => self.call(findings).map(StepKind::Function),
             "condition" => self.condition(findings).map(StepKind::Condition),
-            other => {
-                let message = format!(
-                    "steps of type {other} are not supported by this version; use function and condition steps"
-                );
-                findings.fault(self.pointer("type"), "unsupported_step_type", message);
-                None
-            }
+            _ => read::kind(self, targets, findings),
         }
+    }
+
+    /// The step's `condition`; null is as good as missing.
+    pub fn condition_value(&self) -> Option<&'a Value> {
+        self.object.get("condition").filter(|value| !value.is_null())
     }
 
     fn call(&self, findings: &mut Findings) -> Option<Call> {
         let function = self.function(findings);
         let input = config::input_rule(self, findings);
         let parameters = config::parameters(self, findings);
-        Some(Call { function: function?.to_owned(), input, parameters })
+        let completes_later = match self.config.and_then(|config| config.get("async")) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(value)) => *value,
+            Some(_) => {
+                findings.fault(self.pointer("config/async"), "wrong_type", "`async` is true or false");
+                false
+            }
+        };
+        Some(Call { function: function?.to_owned(), input, parameters, completes_later })
     }
 
     fn function(&self, findings: &mut Findings) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 use super::RunIx;
 use crate::failure::Failure;
-use crate::ids::{Digest, TenantId};
+use crate::ids::{Digest, ExecutionId, TenantId};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,99 @@ pub enum Entry {
     },
     /// The execution's own timeout passed (C16).
     DeadlinePassed,
+    /// The time of a waiting step run is over: a wait step's moment has come, or nobody answered in time (C21, H4).
+    TimerFired {
+        /// Which step run.
+        run: RunIx,
+    },
+    /// Somebody answered a human step (H1-H6).
+    ApprovalAnswered {
+        /// Which step run.
+        run: RunIx,
+        /// What.
+        answer: Answer,
+    },
+    /// An event that a step waits for came (C21).
+    EventReceived {
+        /// Which step run.
+        run: RunIx,
+        /// The whole event.
+        event: Payload,
+    },
+    /// The execution that a workflow step waits for ended, or could not be started.
+    ChildEnded {
+        /// Which step run.
+        run: RunIx,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// How.
+        outcome: Reported,
+    },
+    /// Somebody outside completed the step (C22).
+    CallbackReceived {
+        /// Which step run.
+        run: RunIx,
+        /// Which attempt's callback it was, from 1.
+        attempt: u32,
+        /// How.
+        outcome: Reported,
+    },
+    /// Somebody stopped the execution for good.
+    Cancelled {
+        /// Who, or what.
+        by: Option<String>,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// Somebody stopped the execution for a while.
+    Paused {
+        /// Who.
+        by: Option<String>,
+    },
+    /// Somebody let it go on.
+    Resumed {
+        /// Who.
+        by: Option<String>,
+    },
+    /// Somebody made a failed execution try its failed steps again.
+    Retried {
+        /// Who.
+        by: Option<String>,
+    },
+}
+
+/// What somebody outside says came of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reported {
+    /// It has this value.
+    Succeeded(Payload),
+    /// It failed.
+    Failed {
+        /// How.
+        failure: Failure,
+        /// Evenly spread over all of `u32`: the jitter of the pause, if there will be one.
+        chance: u32,
+    },
+}
+
+/// An answer to a human step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// Who.
+    pub by: String,
+    /// The groups that they are in, as `group:x` (H2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// What.
+    pub approved: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The filled form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Payload>,
 }
 
 impl Entry {
@@ -56,10 +149,20 @@ impl Entry {
     #[must_use]
     pub fn run(&self) -> Option<RunIx> {
         match self {
-            Self::StepSucceeded { run, .. } | Self::StepFailed { run, .. } | Self::AttemptLost { run, .. } => {
-                Some(*run)
-            }
-            Self::Started(_) | Self::DeadlinePassed => None,
+            Self::StepSucceeded { run, .. }
+            | Self::StepFailed { run, .. }
+            | Self::AttemptLost { run, .. }
+            | Self::TimerFired { run }
+            | Self::ApprovalAnswered { run, .. }
+            | Self::EventReceived { run, .. }
+            | Self::ChildEnded { run, .. }
+            | Self::CallbackReceived { run, .. } => Some(*run),
+            Self::Started(_)
+            | Self::DeadlinePassed
+            | Self::Cancelled { .. }
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::Retried { .. } => None,
         }
     }
 }
@@ -95,18 +198,81 @@ pub struct Started {
     pub pins: BTreeMap<String, Pin>,
     /// The tenant's limits as they were then.
     pub limits: ExecutionLimits,
+    /// The step that waits for its end, if it is a child (C21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// How many executions are above it (`child_depth`).
+    #[serde(default)]
+    pub depth: u32,
+    /// How many events that workflows published led to it (`event_hops`).
+    #[serde(default)]
+    pub hops: u32,
+    /// What it takes over from an earlier execution, if it is a rerun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<Rerun>,
+}
+
+/// The step run that started a child.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parent {
+    /// Its execution.
+    pub execution: ExecutionId,
+    /// Which step run.
+    pub run: RunIx,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+}
+
+/// A new execution that goes on from a step of an earlier one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rerun {
+    /// Which execution.
+    pub of: ExecutionId,
+    /// The step that it goes on from; `None`: from the start.
+    pub from: Option<String>,
+    /// What step runs came to that are not run again, by [`super::run_key`].
+    pub kept: BTreeMap<String, Kept>,
+}
+
+/// What a step run came to in an earlier execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// It had this value.
+    Result(Payload),
+    /// It failed, and a handler went on.
+    Failure(Failure),
 }
 
 /// What started an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trigger {
-    /// `api`, `event`, `schedule` or `webhook`.
+    /// `api`, `event`, `schedule`, `webhook`, `workflow` (a parent) or `rerun`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Who, if somebody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The event, if one started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    /// RFC 3339: the occurrence of a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<String>,
+    /// The execution that it is a child or a rerun of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_id: Option<String>,
+}
+
+impl Trigger {
+    /// Started by the API.
+    #[must_use]
+    pub fn api(by: Option<String>) -> Self {
+        Self { kind: "api".to_owned(), by, event_id: None, scheduled_at: None, execution_id: None }
+    }
 }
 
 /// A function as an execution calls it, whatever is deployed later.
@@ -129,16 +295,30 @@ pub struct ExecutionLimits {
     pub journal_bytes: u64,
     /// `payload_bytes`
     pub payload_bytes: u64,
+    /// `child_depth`
+    #[serde(default = "child_depth")]
+    pub child_depth: u32,
+}
+
+fn child_depth() -> u32 {
+    ExecutionLimits::default().child_depth
 }
 
 impl Default for ExecutionLimits {
     fn default() -> Self {
-        Self { step_runs: 10_000, journal_entries: 50_000, journal_bytes: 50 << 20, payload_bytes: 256 << 10 }
+        Self {
+            step_runs: 10_000,
+            journal_entries: 50_000,
+            journal_bytes: 50 << 20,
+            payload_bytes: 256 << 10,
+            child_depth: 16,
+        }
     }
 }
 
-/// What the core asks of the world, after the entry is committed. All of these are volatile: [`super::outstanding`] derives them
-/// again from the state, so that a restart needs no rows for them.
+/// What the core asks of the world. Most of these are volatile: they are carried out after the entry is committed, and
+/// [`super::outstanding`] derives them again from the state, so that a restart needs no rows for them. Those marked *durable* are
+/// rows of the same commit: nobody could derive them later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Call the step's function.
@@ -160,6 +340,38 @@ pub enum Command {
         /// When.
         at: Timestamp,
     },
-    /// Tell whoever waits for the end.
+    /// Report [`Entry::TimerFired`] at this moment.
+    WatchTimer {
+        /// Which step run.
+        run: RunIx,
+        /// When.
+        at: Timestamp,
+    },
+    /// Start the execution that this step run waits for; see [`super::child_start`].
+    StartChild {
+        /// Which step run.
+        run: RunIx,
+    },
+    /// *Durable.* Cancel the execution that a step run waited for.
+    CancelChild {
+        /// Which execution.
+        child: ExecutionId,
+    },
+    /// *Durable.* The approval of this step run was opened, answered, decided, or closed; see [`super::approval_view`].
+    ShowApproval {
+        /// Which step run.
+        run: RunIx,
+    },
+    /// *Durable.* This step run waits for an event from now on.
+    Subscribe {
+        /// Which step run.
+        run: RunIx,
+    },
+    /// *Durable.* It no longer does.
+    Unsubscribe {
+        /// Which step run.
+        run: RunIx,
+    },
+    /// Tell whoever waits for the end. *Durable* for a parent.
     AnnounceEnd,
 }

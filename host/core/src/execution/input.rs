@@ -2,7 +2,7 @@
 
 use super::scope::{Parsed, Scope, to_payload};
 use super::{Execution, Pin, Place, Run, RunIx, Token};
-use crate::definition::{self, InputRule, StepKind, Workflow};
+use crate::definition::{self, ChildRule, InputRule, StepKind, Workflow};
 use crate::failure::{Failure, code};
 use crate::payload::Payload;
 use indexmap::IndexMap;
@@ -18,11 +18,18 @@ pub struct Call {
     pub input: Payload,
     /// The step's id.
     pub step: String,
+    /// Indexes of the iterations around it, outermost first.
+    pub iteration: Vec<u32>,
     /// The same for each attempt (section 6).
     pub idempotency_key: String,
     /// Wall time of one attempt, milliseconds.
     pub timeout_ms: u64,
+    /// Whether the function gets a callback, over which somebody else completes the step (C22).
+    pub completes_later: bool,
 }
+
+/// An attempt's time, unless the step says otherwise (C16).
+const TIMEOUT_MS: u64 = 30_000;
 
 /// The call that a step run makes. It is computed when the attempt gets its turn, so that waiting runs hold no copies.
 ///
@@ -41,7 +48,9 @@ pub fn call(execution: &Execution, workflow: &Workflow, at: RunIx) -> Result<Cal
     let input = input(execution, workflow, token, function)
         .map_err(|error| Failure::guest(code::EXPRESSION_ERROR, error.to_string()))?;
     let idempotency_key = execution.idempotency_key(run, &step.id);
-    Ok(Call { pin, input, step: step.id.clone(), idempotency_key, timeout_ms: step.timeout_ms })
+    let (iteration, timeout_ms) = (run.path.to_vec(), step.timeout_ms.unwrap_or(TIMEOUT_MS));
+    let completes_later = function.completes_later;
+    Ok(Call { pin, input, step: step.id.clone(), iteration, idempotency_key, timeout_ms, completes_later })
 }
 
 /// The input of a step that failed, for its handler: null if just that could not be computed.
@@ -52,9 +61,31 @@ pub(super) fn failed_input(execution: &Execution, workflow: &Workflow, at: RunIx
         Some(StepKind::Function(function)) => {
             input(execution, workflow, token, function).unwrap_or_else(|_| Payload::null())
         }
-        Some(StepKind::Condition(_)) => result(),
+        Some(StepKind::Workflow(rule)) => {
+            child_input(execution, workflow, token, rule).unwrap_or_else(|_| Payload::null())
+        }
+        Some(
+            StepKind::Condition(_)
+            | StepKind::Parallel(_)
+            | StepKind::Loop(_)
+            | StepKind::Human(_)
+            | StepKind::Agent(_)
+            | StepKind::Wait(_)
+            | StepKind::Event(_),
+        ) => result(),
         None => Payload::null(),
     }
+}
+
+/// What a child is started with (C21, D1).
+pub(super) fn child_input(
+    execution: &Execution,
+    workflow: &Workflow,
+    token: &Token,
+    rule: &ChildRule,
+) -> Result<Payload, EvalError> {
+    let (mut budget, parsed) = (Budget::new(), Parsed::default());
+    base(Scope::of_token((execution, workflow), token, &parsed), rule.input.as_ref(), token, &mut budget)
 }
 
 fn place(execution: &Execution, at: RunIx) -> Option<(&Run, &Token)> {
@@ -71,21 +102,26 @@ fn input(
 ) -> Result<Payload, EvalError> {
     let (mut budget, parsed) = (Budget::new(), Parsed::default());
     let scope = || Scope::of_token((execution, workflow), token, &parsed);
-    let base = match &function.input {
-        None => merged(&execution.input(), token.result.as_ref()),
-        Some(InputRule::Expression(expression)) => {
-            to_payload(&expression.evaluate(&scope().reading([expression]), &mut budget)?)
-        }
-        Some(InputRule::Template(template)) => {
-            to_payload(&template.evaluate(&scope().reading(template.expressions()), &mut budget)?)
-        }
-    };
+    let base = base(scope(), function.input.as_ref(), token, &mut budget)?;
     let Some(parameters) = &function.parameters else { return Ok(base) };
     let scope = scope().reading(parameters.expressions());
     let parameters = to_payload(&parameters.evaluate(&scope, &mut budget)?);
     let mut fields = fields_or(&base, "input");
     fields.extend(fields_or(&parameters, "parameters"));
     Ok(joined(&fields))
+}
+
+/// `config.input`, or else the merge of D1.
+fn base(scope: Scope<'_>, rule: Option<&InputRule>, token: &Token, budget: &mut Budget) -> Result<Payload, EvalError> {
+    match rule {
+        None => Ok(merged(&scope.execution().input(), token.result.as_ref())),
+        Some(InputRule::Expression(expression)) => {
+            Ok(to_payload(&expression.evaluate(&scope.reading([expression]), budget)?))
+        }
+        Some(InputRule::Template(template)) => {
+            Ok(to_payload(&template.evaluate(&scope.reading(template.expressions()), budget)?))
+        }
+    }
 }
 
 /// `{...workflow input, ...result}`; the input itself while there is no value yet.

@@ -1,11 +1,10 @@
 //! Forks, joins and the groups between them (semantics C3, C5, D4).
 
 use super::turn::Turn;
-use super::{Group, GroupId, Place, Token, TokenId};
-use crate::definition::{JoinPolicy, StepIx};
-use crate::failure::{Failure, code};
+use super::{FrameId, Group, GroupId, Place, RunIx, Token, TokenId, Via};
+use crate::definition::{JoinPolicy, StepIx, StepKind};
 use crate::graph::ForkIx;
-use crate::payload::{JSON_DEPTH, Payload};
+use crate::payload::Payload;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,12 +25,11 @@ enum Gathering {
 impl Turn<'_> {
     /// A run of a fork: one token becomes several, in a new group.
     pub(super) fn split(&mut self, token: TokenId, fork: ForkIx, targets: &[StepIx]) -> Vec<(TokenId, StepIx)> {
-        let Some(parent) = self.next.tokens.remove(&token) else { return Vec::new() };
+        let Some(parent) = self.remove_token(token) else { return Vec::new() };
         let group = GroupId(self.next.counters.groups);
         self.next.counters.groups += 1;
         self.next.groups.insert(group, Group { fork });
         let mut branch = (*parent).clone();
-        branch.place = Place::Moving;
         branch.groups.push(group);
         targets.iter().map(|target| (self.add_token(branch.clone()), *target)).collect()
     }
@@ -53,8 +51,8 @@ impl Turn<'_> {
     }
 
     fn gathering(&self, token: TokenId, join: StepIx) -> Gathering {
-        let forks = self.workflow.graph.joined_by(join);
         let Some(on_it) = self.next.tokens.get(&token) else { return Gathering::Over };
+        let forks = self.workflow.graph.joined_by(self.region(on_it.frame), join);
         if on_it.late_for.contains(&join) {
             return Gathering::Over;
         }
@@ -100,11 +98,16 @@ impl Turn<'_> {
 
     /// Whether a live token of the group, that does not wait here, can come here.
     fn can_more_come(&self, join: StepIx, group: GroupId) -> bool {
-        self.next.tokens.values().filter(|token| token.groups.contains(&group)).any(|token| match token.place {
-            Place::At { join: other, group: gathering, .. } if other == join && gathering == group => false,
-            Place::At { join: other, .. } => self.workflow.graph.can_reach(other, join),
-            Place::In(run) => self.next.run(run).is_some_and(|run| self.workflow.graph.can_reach(run.step, join)),
-            Place::Moving => true,
+        let graph = &self.workflow.graph;
+        self.next.tokens.values().filter(|token| token.groups.contains(&group)).any(|token| {
+            let reaches = |from| graph.can_reach(self.region(token.frame), from, join);
+            match token.place {
+                Place::At { join: other, group: gathering, .. } if other == join && gathering == group => false,
+                Place::At { join: other, .. } => reaches(other),
+                Place::In(run) => self.next.run(run).is_some_and(|run| reaches(run.step)),
+                Place::Held { to, .. } => to == join || reaches(to),
+                Place::Bound { .. } => true,
+            }
         })
     }
 
@@ -121,13 +124,13 @@ impl Turn<'_> {
             Some(JoinPolicy::All) | None => there.len(),
         };
         let (there, late) = there.split_at(wanted);
-        let (joined, map) = self.gather(there);
+        let Some((joined, map)) = self.gather(there) else { return };
         let token = self.add_token(joined);
         if let Some(group) = group {
             self.fired_early(join, group, token);
         }
         late.iter().for_each(|(_, token, _)| self.absorb(*token));
-        match self.too_large(&map) {
+        match self.too_large(&map, "the joined results are") {
             None => {
                 if let Some(on_it) = self.token_mut(token) {
                     on_it.result = Some(map);
@@ -143,12 +146,13 @@ impl Turn<'_> {
     }
 
     /// One token in place of several, and the map of their results.
-    fn gather(&mut self, there: &[(u32, TokenId, StepIx)]) -> (Token, Payload) {
+    fn gather(&mut self, there: &[(u32, TokenId, StepIx)]) -> Option<(Token, Payload)> {
         let mut results: BTreeMap<StepIx, Payload> = BTreeMap::new();
-        let mut joined = Token::new();
+        let first = self.next.tokens.get(&there.first()?.1)?;
+        let mut joined = Token::new(first.frame, first.place);
         let input = self.next.input();
         for (nth, (_, id, from)) in there.iter().enumerate() {
-            let Some(token) = self.next.tokens.remove(id) else { continue };
+            let Some(token) = self.remove_token(*id) else { continue };
             // Late is only what all of them are late for: a path that won is welcome again when a cycle brings it back.
             if nth == 0 {
                 joined.late_for.clone_from(&token.late_for);
@@ -164,20 +168,7 @@ impl Turn<'_> {
         joined.groups.dedup();
         joined.passed.sort_unstable();
         joined.passed.dedup();
-        (joined, self.map_by_step(&results))
-    }
-
-    /// Why a joined map is no payload: it is larger, or nested deeper, than one may be.
-    fn too_large(&self, map: &Payload) -> Option<Failure> {
-        let limit = self.payload_limit();
-        let what = if map.as_str().len() as u64 > limit {
-            format!("larger than {limit} bytes (limit `payload_bytes`)")
-        } else if map.depth() > JSON_DEPTH {
-            format!("nested deeper than {JSON_DEPTH} levels (limit `json_depth`)")
-        } else {
-            return None;
-        };
-        Some(Failure::guest(code::OUTPUT_LIMIT, format!("the joined results are {what}")))
+        Some((joined, self.map_by_step(&results)))
     }
 
     /// A join that need not wait for all has fired: the other branches are late, or are stopped.
@@ -199,13 +190,66 @@ impl Turn<'_> {
     /// `cancelRest`: the other tokens of the group are stopped.
     fn cancel_rest(&mut self, group: GroupId, keep: TokenId) {
         let rest = self.next.tokens.iter().filter(|(id, token)| **id != keep && token.groups.contains(&group));
-        let rest: Vec<(TokenId, Place)> = rest.map(|(id, token)| (*id, token.place)).collect();
-        for (id, place) in rest {
-            self.next.tokens.remove(&id);
-            if let Place::In(run) = place {
-                self.cancel_run(run);
+        let rest: Vec<TokenId> = rest.map(|(id, _)| *id).collect();
+        let inside: Vec<FrameId> = rest.into_iter().flat_map(|id| self.stop(id)).collect();
+        self.abandon(inside);
+    }
+
+    /// A plain `parallel` goes on over its `next`: branches beyond `most` wait until others are done (C7).
+    pub(super) fn fan_out(&mut self, token: TokenId, run: RunIx, most: Option<u32>) {
+        let workflow = self.workflow;
+        let Some(step) = self.next.run(run).and_then(|run| workflow.step(run.step)) else { return };
+        let before = self.arrivals.len();
+        self.go(token, run, &step.next);
+        let Some(most) = most.filter(|_| step.next.fork.is_some()) else { return };
+        for token in self.arrivals.split_off((before + most as usize).min(self.arrivals.len())) {
+            let Some(on_it) = self.token_mut(token) else { continue };
+            if let (Place::Bound { to, via: Via::Edge(from) }, Some(group)) = (on_it.place, on_it.groups.last()) {
+                on_it.place = Place::Held { to, from, group: *group };
             }
         }
+    }
+
+    /// Lets branches go that were held back and whose turn has come; false if there are none.
+    pub(super) fn release_held(&mut self) -> bool {
+        let mut held: BTreeMap<GroupId, Vec<TokenId>> = BTreeMap::new();
+        for (id, token) in &self.next.tokens {
+            if let Place::Held { group, .. } = token.place {
+                held.entry(group).or_default().push(*id);
+            }
+        }
+        let mut any = false;
+        for (group, waiting) in held {
+            let free = self.most_at_once(group).saturating_sub(self.busy_in(group));
+            for token in waiting.into_iter().take(free) {
+                if let Some(Place::Held { to, from, .. }) = self.next.tokens.get(&token).map(|token| token.place) {
+                    self.set_off(token, to, Via::Edge(from));
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+
+    fn most_at_once(&self, group: GroupId) -> usize {
+        let fork =
+            self.next.groups.get(&group).and_then(|group| self.workflow.graph.forks().get(group.fork.0 as usize));
+        let kind = fork.and_then(|fork| self.workflow.step(fork.from)).map(|step| &step.kind);
+        match kind {
+            Some(StepKind::Parallel(rule)) => rule.max_concurrency.map_or(usize::MAX, |most| most as usize),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Tokens of a group that are under way, rather than at a join of it or held back.
+    fn busy_in(&self, group: GroupId) -> usize {
+        let of_group = self.next.tokens.values().filter(|token| token.groups.contains(&group));
+        let busy = of_group.filter(|token| match token.place {
+            Place::At { group: gathering, .. } => gathering != group,
+            Place::Held { group: held, .. } => held != group,
+            Place::In(_) | Place::Bound { .. } => true,
+        });
+        busy.count()
     }
 
     fn absorb(&mut self, token: TokenId) {

@@ -4,21 +4,37 @@
 //! Each visit of a token to a step is a step run; runs know the runs before them, so that what a path has passed can be looked up.
 
 mod apply;
+mod chunks;
+mod control;
 mod entry;
+mod failing;
+mod frames;
 mod input;
+mod iterations;
 mod joining;
 mod outcome;
+mod people;
+mod rerun;
 mod scope;
 mod turn;
 mod view;
+mod waiting;
+mod waits;
 
 #[cfg(test)]
 mod tests;
 
 pub use apply::{Applied, Illegal, Stale, apply, outstanding, replay};
-pub use entry::{AttemptUsage, Command, Entry, ExecutionLimits, Pin, Started, Trigger};
+pub use chunks::Chunks;
+pub use entry::{
+    Answer, AttemptUsage, Command, Entry, ExecutionLimits, Kept, Parent, Pin, Reported, Rerun, Started, Trigger,
+};
 pub use input::{Call, call};
+pub use people::{ApprovalStatus, approval_status, approval_view};
+pub use rerun::{NotReached, kept_for};
 pub use view::{Outline, history_line, outline, view};
+pub use waiting::{ChildStart, child_start, event_matches};
+pub use waits::{Approval, Branches, ChildWait, Decision, EventWait, Iterations, Wait};
 
 use crate::definition::StepIx;
 use crate::failure::{Failure, Source};
@@ -45,9 +61,9 @@ impl RunIx {
 
 impl Token {
     /// A token with nothing behind it.
-    fn new() -> Self {
+    fn new(frame: FrameId, place: Place) -> Self {
         let (groups, passed, late_for) = (Vec::new(), Vec::new(), Vec::new());
-        Self { place: Place::Moving, result: None, error: None, groups, passed, late_for }
+        Self { place, frame, result: None, error: None, groups, passed, late_for }
     }
 }
 
@@ -60,6 +76,16 @@ pub struct TokenId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GroupId(pub u32);
+
+/// Number of a frame; never used twice. The first is the execution itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FrameId(pub u32);
+
+impl FrameId {
+    /// The execution itself, outside of all loops and branches.
+    pub const TOP: Self = Self(0);
+}
 
 /// The state of an execution: what follows from its journal, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,19 +107,59 @@ pub struct Execution {
     /// When it must have ended.
     pub deadline: Option<Timestamp>,
     /// All step runs, in the order of their starts.
-    pub runs: Vec<Arc<Run>>,
+    pub runs: Chunks<Arc<Run>>,
     /// The live paths.
     pub tokens: BTreeMap<TokenId, Arc<Token>>,
     /// The open groups and the fork that each is a run of.
     pub groups: BTreeMap<GroupId, Group>,
-    /// How many tokens and groups there have been.
+    /// The iterations and branches under way, and the execution itself as the first.
+    #[serde(default)]
+    pub frames: BTreeMap<FrameId, Arc<Frame>>,
+    /// How many tokens, groups and frames there have been.
     pub counters: Counters,
+    /// Failures that a handler took over (C14).
+    pub handled: Vec<Arc<ErrorDetails>>,
+    /// Who paused it, while it is paused.
+    #[serde(default)]
+    pub paused: Option<Pause>,
+}
+
+/// Somebody stopped the execution for a while: what runs goes on to its end, nothing new begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Who.
+    pub by: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An iteration of a loop, a branch of a `parallel`, or the execution itself: the paths in it come to one result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The run of the loop or `parallel`; `None`: the execution itself.
+    pub owner: Option<RunIx>,
+    /// Which iteration or branch, from 0.
+    pub index: u32,
+    /// Indexes of the iterations around and of itself, outermost first.
+    pub path: Arc<[u32]>,
+    /// The nearest frame, itself included, that is an iteration or the execution: runs of a step are counted there.
+    pub iteration: FrameId,
+    /// How many frames are around it.
+    pub depth: u32,
+    /// Of an iteration over items: its item.
+    pub item: Option<Payload>,
+    /// How many tokens are in it.
+    pub tokens: u32,
     /// Paths that ended and count for the result.
     pub finished: Vec<Finished>,
     /// The result of the path that ended last, counted or not (D9).
     pub last_ended: Option<Payload>,
-    /// Failures that a handler took over (C14).
-    pub handled: Vec<Arc<ErrorDetails>>,
+    /// The last runs of the paths that ended, in a branch: the path behind a `parallel` has passed them.
+    pub passed: Vec<RunIx>,
+    /// How often each step has run in this iteration.
+    pub numbers: BTreeMap<StepIx, u32>,
+    /// Whether a loop around it ran before in the same place, so that paths repeat.
+    pub repeats: bool,
 }
 
 /// How far an execution is.
@@ -116,6 +182,8 @@ pub struct Counters {
     tokens: u32,
     groups: u32,
     arrivals: u32,
+    #[serde(default)]
+    frames: u32,
 }
 
 /// A live path.
@@ -123,6 +191,9 @@ pub struct Counters {
 pub struct Token {
     /// Where it is.
     pub place: Place,
+    /// The iteration or branch that it is in.
+    #[serde(default)]
+    pub frame: FrameId,
     /// The latest value on this path; `None`: no value yet, the workflow input stands for it (D3).
     pub result: Option<Payload>,
     /// On a handler's path: the failure.
@@ -153,8 +224,34 @@ pub enum Place {
         /// Its place in the order of arrivals.
         arrival: u32,
     },
-    /// On its way; never between two entries.
-    Moving,
+    /// On its way to a step. Between two entries only in an execution that failed meanwhile.
+    Bound {
+        /// Which step.
+        to: StepIx,
+        /// How it gets there.
+        via: Via,
+    },
+    /// A branch that waits until fewer others are under way (C7).
+    Held {
+        /// Its first step.
+        to: StepIx,
+        /// The `parallel` step.
+        from: StepIx,
+        /// The branches.
+        group: GroupId,
+    },
+}
+
+/// How a token gets to a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// The execution begins.
+    Start,
+    /// From this step.
+    Edge(StepIx),
+    /// Over `onError`: never gathered by a join (C14).
+    Handler,
 }
 
 /// A run of a fork.
@@ -169,8 +266,14 @@ pub struct Group {
 pub struct Run {
     /// Which step.
     pub step: StepIx,
-    /// How many runs of this step there have been, this one included.
+    /// How many runs of this step there have been in this iteration, this one included.
     pub number: u32,
+    /// Indexes of the iterations around it, outermost first.
+    #[serde(default = "no_iterations")]
+    pub path: Arc<[u32]>,
+    /// The iteration or branch that it is in.
+    #[serde(default)]
+    pub frame: FrameId,
     /// Whose visit.
     pub token: TokenId,
     /// The runs before it on its path.
@@ -181,10 +284,22 @@ pub struct Run {
     pub attempts: u32,
     /// How often the process ended abnormally during it (C15).
     pub strikes: u32,
-    /// The value of a function; the boolean of a condition.
+    /// The value of a step that produces one; the boolean of a condition.
     pub result: Option<Payload>,
     /// The failure that ended it.
     pub failure: Option<Failure>,
+    /// What it waits for, or has inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Arc<Wait>>,
+    /// Of a loop that is over: how many iterations ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u32>,
+    /// Of a loop: whether it left items out (C11).
+    #[serde(default)]
+    pub truncated: bool,
+    /// Attempts before the last `retry` of the execution: they no longer count against `retries`.
+    #[serde(default)]
+    pub attempts_forgiven: u32,
     /// When it started.
     pub started_at: Timestamp,
     /// When it ended.
@@ -202,6 +317,8 @@ pub enum RunState {
         /// The end of a pause before it.
         not_before: Option<Timestamp>,
     },
+    /// It waits for something, or what is inside of it is under way; [`Run::wait`] says what.
+    Waiting,
     /// It has a value.
     Completed,
     /// It failed for good.
@@ -256,13 +373,13 @@ impl Execution {
             started_at: Timestamp(0),
             ended_at: None,
             deadline: None,
-            runs: Vec::new(),
+            runs: Chunks::default(),
             tokens: BTreeMap::new(),
             groups: BTreeMap::new(),
+            frames: BTreeMap::new(),
             counters: Counters::default(),
-            finished: Vec::new(),
-            last_ended: None,
             handled: Vec::new(),
+            paused: None,
         }
     }
 
@@ -287,6 +404,51 @@ impl Execution {
     /// The idempotency key of a step run: the same for each of its attempts (semantics section 6).
     #[must_use]
     pub fn idempotency_key(&self, run: &Run, step_id: &str) -> String {
-        format!("{}/{step_id}/-/{}", self.id, run.number)
+        format!("{}/{}", self.id, run_key(step_id, &run.path, run.number))
     }
+
+    /// Whether it waits for something outside that may take long: people, timers, events, children, callbacks, or whoever paused it.
+    /// Nothing is lost if such an execution leaves the memory.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let waits = |token: &Arc<Token>| match token.place {
+            Place::In(run) => self.run(run).is_some_and(|run| run.state == RunState::Waiting),
+            Place::At { .. } | Place::Held { .. } => true,
+            Place::Bound { .. } => false,
+        };
+        self.phase == Phase::Running && (self.paused.is_some() || self.tokens.values().all(waits))
+    }
+
+    /// The next moment at which something happens by itself: a timer, a timeout, the deadline, a retry after its pause.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        let timers = self.under_way().filter_map(|(_, run)| match run.state {
+            RunState::Active { not_before, .. } => not_before,
+            RunState::Waiting => run.wait.as_ref().and_then(|wait| wait.due()),
+            RunState::Completed | RunState::Failed | RunState::Cancelled => None,
+        });
+        timers.chain(self.deadline).min()
+    }
+
+    /// The step runs that tokens are in.
+    pub fn under_way(&self) -> impl Iterator<Item = (RunIx, &Run)> {
+        self.tokens.values().filter_map(|token| match token.place {
+            Place::In(run) => Some((run, self.run(run)?)),
+            Place::At { .. } | Place::Bound { .. } | Place::Held { .. } => None,
+        })
+    }
+}
+
+/// `{step}/{iteration path, or "-"}/{run}`: names a step run within its execution (semantics section 6).
+#[must_use]
+pub fn run_key(step_id: &str, path: &[u32], number: u32) -> String {
+    let path = path.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+    format!("{step_id}/{}/{number}", if path.is_empty() { "-" } else { &path })
+}
+
+fn no_iterations() -> Arc<[u32]> {
+    Arc::from([])
 }

@@ -2,7 +2,7 @@
 
 use super::scope::{Scope, to_payload};
 use super::turn::Turn;
-use super::{Command, ErrorDetails, Finished, Phase, Place, RunIx, RunState, TokenId};
+use super::{Command, ErrorDetails, Finished, Frame, FrameId, Phase, RunIx, TokenId};
 use crate::definition::StepIx;
 use crate::failure::{Failure, code};
 use crate::payload::{JSON_DEPTH, Payload};
@@ -16,17 +16,25 @@ const ENVELOPE_BYTES: u64 = 1 << 10;
 impl Turn<'_> {
     /// A path ends. `counted`: the terminal step, if the path counts for the result; not so if it ended quietly or was absorbed.
     pub(super) fn end_path(&mut self, token: TokenId, counted: Option<(StepIx, RunIx)>) {
-        let Some(ended) = self.next.tokens.remove(&token) else { return };
+        let Some(ended) = self.remove_token(token) else { return };
         let result = ended.result.clone().unwrap_or_else(|| self.next.input());
-        self.next.last_ended = Some(result.clone());
+        let in_branch = |frame: &Frame| frame.owner.is_some() && frame.iteration != ended.frame;
+        let Some(frame) = self.frame_mut(ended.frame) else { return };
+        frame.last_ended = Some(result.clone());
         if let Some((step, run)) = counted {
-            self.next.finished.push(Finished { step, result, run });
+            frame.finished.push(Finished { step, result, run });
+        }
+        if in_branch(frame) {
+            frame.passed.extend(&ended.passed);
+        }
+        if frame.tokens == 0 {
+            self.emptied.push_back(ended.frame);
         }
     }
 
     /// No path is left.
     pub(super) fn finish(&mut self) {
-        let result = self.combined();
+        let result = self.next.frames.get(&FrameId::TOP).map_or_else(Payload::null, |top| self.combined(top));
         let result = match &self.workflow.output {
             None => Ok(result),
             Some(output) => {
@@ -47,15 +55,18 @@ impl Turn<'_> {
             Err(Failure::guest(code::OUTPUT_LIMIT, message))
         });
         match result {
-            Ok(result) => self.close_execution(Phase::Completed(result)),
+            Ok(result) => {
+                self.next.groups.clear();
+                self.close_execution(Phase::Completed(result));
+            }
             Err(failure) => self.fail_execution(ErrorDetails::of(&failure, None, None)),
         }
     }
 
     /// One finished path: its result. Several: a map by terminal step, the last of each. None: the result of the path that ended last.
-    fn combined(&self) -> Payload {
-        match self.next.finished.as_slice() {
-            [] => self.next.last_ended.clone().unwrap_or_else(Payload::null),
+    pub(super) fn combined(&self, frame: &Frame) -> Payload {
+        match frame.finished.as_slice() {
+            [] => frame.last_ended.clone().unwrap_or_else(Payload::null),
             [only] => only.result.clone(),
             several => {
                 let by_step: BTreeMap<StepIx, Payload> =
@@ -65,32 +76,14 @@ impl Turn<'_> {
         }
     }
 
-    /// The execution fails; whatever is under way is stopped.
-    pub(super) fn fail_execution(&mut self, error: ErrorDetails) {
-        self.close_execution(Phase::Failed(error));
-    }
-
-    fn close_execution(&mut self, phase: Phase) {
-        let places: Vec<Place> = self.next.tokens.values().map(|token| token.place).collect();
-        for place in places {
-            if let Place::In(run) = place {
-                self.cancel_run(run);
-            }
-        }
-        self.next.tokens.clear();
-        self.next.groups.clear();
+    /// Nothing happens any more.
+    pub(super) fn close_execution(&mut self, phase: Phase) {
+        self.arrivals.clear();
+        self.emptied.clear();
+        self.next.paused = None;
         self.next.phase = phase;
         self.next.ended_at = Some(self.at);
         self.commands.push(Command::AnnounceEnd);
-    }
-
-    pub(super) fn cancel_run(&mut self, run: RunIx) {
-        let at = self.at;
-        if let Some(running) = self.run_mut(run).filter(|run| matches!(run.state, RunState::Active { .. })) {
-            running.state = RunState::Cancelled;
-            running.ended_at = Some(at);
-            self.commands.push(Command::CancelAttempt { run });
-        }
     }
 
     /// An execution whose journal grows past its limit ends (`journal` of the limits page).
@@ -118,6 +111,18 @@ impl ErrorDetails {
             retryable: failure.retryable,
             source: failure.source,
             details: failure.details.clone(),
+        }
+    }
+
+    /// As the failure of a step run, for the loops and branches that failed with it.
+    pub(super) fn failure(&self) -> Failure {
+        Failure {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            retryable: self.retryable,
+            retry_after_ms: None,
+            details: self.details.clone(),
+            source: self.source,
         }
     }
 

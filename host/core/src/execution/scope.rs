@@ -1,6 +1,6 @@
 //! The names that an expression sees (semantics D5, D6).
 
-use super::{ErrorDetails, Execution, Place, Run, RunIx, RunState, Token};
+use super::{ErrorDetails, Execution, Frame, FrameId, Place, Run, RunIx, RunState, Token, Wait};
 use crate::definition::{StepIx, Workflow};
 use crate::payload::Payload;
 use serde_json::json;
@@ -15,6 +15,12 @@ pub(super) struct Scope<'a> {
     /// `None`: no value yet, the input stands for it.
     result: Option<&'a Payload>,
     error: Option<&'a ErrorDetails>,
+    /// The iteration or branch that it is in.
+    frame: FrameId,
+    /// At a loop's condition: the round that would begin.
+    round: Option<(RunIx, u32)>,
+    /// Instead of the event that started the execution.
+    event: Option<Value>,
     passed: Passed<'a>,
     /// The steps that are read; `None`: any.
     steps_read: Option<BTreeSet<String>>,
@@ -96,10 +102,31 @@ impl<'a> Scope<'a> {
         let (result, error) = (token.result.as_ref(), token.error.as_deref());
         let own = match token.place {
             Place::In(run) => execution.run(run),
-            Place::At { .. } | Place::Moving => None,
+            Place::At { .. } | Place::Bound { .. } | Place::Held { .. } => None,
         };
         let passed = Passed::Behind(own.map_or(&token.passed, |run| &run.before));
-        Self { execution, workflow, result, error, passed, steps_read: None, parsed, steps: OnceCell::new() }
+        Self { frame: token.frame, passed, ..Self::new(execution, workflow, (result, error), parsed) }
+    }
+
+    fn new(
+        execution: &'a Execution,
+        workflow: &'a Workflow,
+        (result, error): (Option<&'a Payload>, Option<&'a ErrorDetails>),
+        parsed: &'a Parsed,
+    ) -> Self {
+        Self {
+            execution,
+            workflow,
+            result,
+            error,
+            frame: FrameId::TOP,
+            round: None,
+            event: None,
+            passed: Passed::Everything,
+            steps_read: None,
+            parsed,
+            steps: OnceCell::new(),
+        }
     }
 
     /// For `output`: all paths.
@@ -108,14 +135,31 @@ impl<'a> Scope<'a> {
         result: &'a Payload,
         parsed: &'a Parsed,
     ) -> Self {
-        let (result, error, passed) = (Some(result), None, Passed::Everything);
-        Self { execution, workflow, result, error, passed, steps_read: None, parsed, steps: OnceCell::new() }
+        Self::new(execution, workflow, (Some(result), None), parsed)
+    }
+
+    /// For a loop's condition: the round that would begin, and the result of the one before (C12).
+    pub fn at_round(mut self, run: RunIx, index: u32, last: Option<&'a Payload>) -> Self {
+        self.round = Some((run, index));
+        self.result = last.or(self.result);
+        self
+    }
+
+    /// For `config.match` of an event step: the event that came.
+    pub fn with_event(mut self, event: Value) -> Self {
+        self.event = Some(event);
+        self
     }
 
     /// Only what these expressions read of `steps` needs to be looked up.
     pub fn reading<'e>(mut self, expressions: impl IntoIterator<Item = &'e Expression>) -> Self {
         self.steps_read = steps_read(expressions);
         self
+    }
+
+    /// The execution that it looks at.
+    pub fn execution(&self) -> &'a Execution {
+        self.execution
     }
 
     fn payload(&self, payload: &Payload) -> Value {
@@ -135,6 +179,9 @@ impl<'a> Scope<'a> {
     }
 
     fn event(&self) -> Option<Value> {
+        if let Some(event) = &self.event {
+            return Some(event.clone());
+        }
         Some(self.payload(self.execution.started.as_ref()?.event.as_ref()?))
     }
 
@@ -142,7 +189,7 @@ impl<'a> Scope<'a> {
         Self::json(&json!({"id": self.workflow.id, "name": self.workflow.name, "revision": self.workflow.revision}))
     }
 
-    fn execution(&self) -> Value {
+    fn execution_value(&self) -> Value {
         let started_at = self.execution.started_at.rfc3339();
         Self::json(&json!({"id": self.execution.id.to_string(), "startedAt": started_at}))
     }
@@ -150,6 +197,74 @@ impl<'a> Scope<'a> {
     fn trigger(&self) -> Value {
         let trigger = self.execution.started.as_ref().map(|started| &started.trigger);
         Self::json(&serde_json::to_value(trigger).unwrap_or_default())
+    }
+
+    /// The iterations that it is in, innermost first; branches are none.
+    fn iterations(&self) -> Vec<&'a Frame> {
+        let (mut found, mut at) = (Vec::new(), self.frame);
+        while let Some((frame, owner)) = self.execution.frames.get(&at).and_then(|f| Some((f.as_ref(), f.owner?))) {
+            if frame.iteration == at {
+                found.push(frame);
+            }
+            let Some(run) = self.execution.run(owner) else { break };
+            at = run.frame;
+        }
+        found
+    }
+
+    /// `item`, `index` or `loop` of the innermost iteration (C9).
+    fn loop_variable(&self, name: &str) -> Option<Value> {
+        let around = self.iterations();
+        if let Some((run, index)) = self.round {
+            return match name {
+                "index" => Some(Value::Number(f64::from(index))),
+                "loop" => Some(self.loop_object((run, index, None), &around)),
+                _ => None,
+            };
+        }
+        let (innermost, outer) = around.split_first()?;
+        match name {
+            "item" => Some(innermost.item.as_ref().map_or(Value::Undefined, |item| self.payload(item))),
+            "index" => Some(Value::Number(f64::from(innermost.index))),
+            "loop" => Some(self.loop_object((innermost.owner?, innermost.index, innermost.item.as_ref()), outer)),
+            _ => None,
+        }
+    }
+
+    /// `{item, index, count, first, last, results, parent}`; built from the outermost loop inwards.
+    fn loop_object(&self, innermost: (RunIx, u32, Option<&Payload>), outer: &[&Frame]) -> Value {
+        let mut parent = Value::Undefined;
+        let outer = outer.iter().rev().filter_map(|frame| Some((frame.owner?, frame.index, frame.item.as_ref())));
+        for (run, index, item) in outer.chain(std::iter::once(innermost)) {
+            let iterations = match self.execution.run(run).and_then(|run| run.wait.as_deref()) {
+                Some(Wait::Iterations(iterations)) => Some(iterations),
+                _ => None,
+            };
+            let count = iterations.and_then(|i| i.items.as_ref()).map(|items| items.len());
+            let results: Vec<Value> = iterations.map_or_else(Vec::new, |i| {
+                let ended = i
+                    .results
+                    .iter()
+                    .take(i.begun as usize)
+                    .map(|r| r.as_ref().map_or(Value::Null, |r| self.payload(r)));
+                let mut ended: Vec<Value> = ended.collect();
+                // An iteration that runs alone sees those before it.
+                ended.truncate(if i.begun == i.ended + 1 { index as usize } else { ended.len() });
+                ended
+            });
+            self.parsed.spend(results.len() as u64 / RUNS_PER_STEP);
+            let entries = [
+                ("item", item.map_or(Value::Undefined, |item| self.payload(item))),
+                ("index", Value::Number(f64::from(index))),
+                ("count", count.map_or(Value::Undefined, |count| Value::Number(count as f64))),
+                ("first", Value::Bool(index == 0)),
+                ("last", count.map_or(Value::Undefined, |count| Value::Bool(index as usize + 1 == count))),
+                ("results", Value::array(results)),
+                ("parent", parent),
+            ];
+            parent = Value::object(entries.into_iter().filter(|(_, value)| !value.is_undefined()));
+        }
+        parent
     }
 
     /// The latest run of each wanted step that this path has passed. Later runs have higher numbers than those before them: taken from
@@ -195,7 +310,7 @@ impl<'a> Scope<'a> {
     /// `{status, result, error, attempts}`
     fn seen_step(&self, run: &Run, id: &str) -> Value {
         let status = match run.state {
-            RunState::Active { .. } => "running",
+            RunState::Active { .. } | RunState::Waiting => "running",
             RunState::Completed => "completed",
             RunState::Failed => "failed",
             RunState::Cancelled => "cancelled",
@@ -244,11 +359,16 @@ impl stepwell_expression::Scope for Scope<'_> {
             "steps" => return Some(self.steps.get_or_init(|| self.steps()).clone()),
             "trigger" => return Some(self.trigger()),
             "workflow" => return Some(self.workflow()),
-            "execution" => return Some(self.execution()),
+            "execution" => return Some(self.execution_value()),
             "metadata" => return Some(self.payload(&self.workflow.metadata)),
             "error" => {
                 if let Some(error) = self.error {
                     return Some(Self::json(&error.seen_by_handlers()));
+                }
+            }
+            "item" | "index" | "loop" => {
+                if let Some(value) = self.loop_variable(name) {
+                    return Some(value);
                 }
             }
             _ => {}
@@ -263,6 +383,8 @@ impl stepwell_expression::Scope for Scope<'_> {
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = ROOTS.iter().map(|name| (*name).to_owned()).collect();
         names.extend(self.error.map(|_| "error".to_owned()));
+        let in_loop = ["item", "index", "loop"].into_iter().filter(|name| self.loop_variable(name).is_some());
+        names.extend(in_loop.map(str::to_owned));
         for value in [self.result(), self.input()] {
             let Value::Object(object) = value else { continue };
             let fresh = object

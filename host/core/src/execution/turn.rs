@@ -1,21 +1,22 @@
 //! What one entry sets in motion: tokens move until each waits for something, or nothing is left.
 
 use super::scope::{Parsed, Scope};
-use super::{Command, Entry, ErrorDetails, Execution, Phase, Place, Run, RunIx, RunState, Started, Token, TokenId};
-use crate::definition::{Exits, OnError, Step, StepIx, StepKind, Workflow};
+use super::{
+    Command, Entry, ErrorDetails, Execution, Frame, FrameId, Phase, Place, Run, RunIx, RunState, Started, Token,
+    TokenId, Via,
+};
+use crate::definition::{Exits, Step, StepIx, StepKind, Workflow};
 use crate::failure::{Failure, code};
+use crate::graph::RegionIx;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use stepwell_expression::{Budget, EvalError, Expression};
+use stepwell_expression::{Budget, EvalError};
 
-/// The third abnormal end of the process during the same step run is the step's failure (semantics C15).
-const STRIKES: u32 = 3;
-/// A guest may ask to wait this long before its next attempt; a longer wish is cut. A day, in milliseconds.
-const LONGEST_RETRY_AFTER_MS: u64 = 86_400_000;
-/// Evaluation steps of all conditions that one entry sets off: a tenth of a second, or one where each step scans much text. Conditions in a row without a function between them see
-/// the same values again and again; more of them than this is a cycle that would only end at the budget of step runs, hours later.
+/// Evaluation steps of all expressions that one entry sets off: a tenth of a second, or one where each step scans much text. Conditions in a row
+/// without a function between them see the same values again and again; more of them than this is a cycle that would only end at the
+/// budget of step runs, hours later.
 const WORK_PER_ENTRY: u64 = 100_000;
 
 /// The state while it changes.
@@ -25,56 +26,59 @@ pub(super) struct Turn<'a> {
     pub(super) at: Timestamp,
     pub(super) commands: Vec<Command>,
     pub(super) parsed: Parsed,
-    arrivals: VecDeque<Arrival>,
-}
-
-/// A token on its way to a step.
-struct Arrival {
-    token: TokenId,
-    step: StepIx,
-    via: Via,
-}
-
-/// How it gets there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Via {
-    /// The execution begins.
-    Start,
-    /// Over `next` or `else` of this step.
-    Edge(StepIx),
-    /// Over `onError`: never gathered by a join (C14).
-    Handler,
+    /// Tokens that are bound for a step, in the order in which they set off.
+    pub(super) arrivals: VecDeque<TokenId>,
+    /// Iterations and branches whose last path has ended.
+    pub(super) emptied: VecDeque<FrameId>,
 }
 
 impl<'a> Turn<'a> {
     pub fn new(execution: &Execution, workflow: &'a Workflow, at: Timestamp) -> Self {
-        let (next, commands, arrivals) = (execution.clone(), Vec::new(), VecDeque::new());
-        Self { next, workflow, at, commands, parsed: Parsed::default(), arrivals }
+        let (next, commands) = (execution.clone(), Vec::new());
+        let (arrivals, emptied) = (VecDeque::new(), VecDeque::new());
+        Self { next, workflow, at, commands, parsed: Parsed::default(), arrivals, emptied }
     }
 
-    /// The execution begins at its first step.
-    pub fn start(&mut self, started: &Started) {
-        self.next.started = Some(Arc::new(started.clone()));
-        self.next.phase = Phase::Running;
-        self.next.started_at = self.at;
-        self.next.deadline = self.workflow.timeout_ms.map(|ms| self.at.plus(ms));
-        self.commands.extend(self.next.deadline.map(|at| Command::WatchDeadline { at }));
-        let token = self.add_token(Token::new());
-        self.arrivals.push_back(Arrival { token, step: StepIx(0), via: Via::Start });
-    }
-
-    /// The attempt that is under way reported.
-    pub fn reported(&mut self, run: RunIx, entry: &Entry) {
+    /// An entry that fits the state happened.
+    pub fn happened(&mut self, entry: &Entry) {
         match entry {
-            Entry::StepSucceeded { output, .. } => self.succeeded(run, output),
-            Entry::StepFailed { failure, chance, .. } => self.failed(run, failure, *chance),
-            Entry::AttemptLost { .. } => self.lost(run),
-            Entry::Started(_) | Entry::DeadlinePassed => {}
+            Entry::Started(started) => self.start(started),
+            Entry::StepSucceeded { run, output, .. } => self.returned(*run, output),
+            Entry::StepFailed { run, failure, chance, .. } => self.attempt_failed(*run, failure, *chance),
+            Entry::AttemptLost { run, .. } => self.lost(*run),
+            Entry::DeadlinePassed => self.deadline_passed(),
+            Entry::TimerFired { run } => self.timer_fired(*run),
+            Entry::ApprovalAnswered { run, answer } => self.answered(*run, answer),
+            Entry::EventReceived { run, event } => self.produced(*run, event),
+            Entry::ChildEnded { run, outcome, .. } | Entry::CallbackReceived { run, outcome, .. } => {
+                self.reported(*run, outcome);
+            }
+            Entry::Cancelled { by, reason } => self.cancelled(by.as_deref(), reason.as_deref()),
+            Entry::Paused { by } => self.paused(by.clone()),
+            Entry::Resumed { .. } => self.resumed(),
+            Entry::Retried { .. } => self.retried(),
         }
     }
 
+    /// The execution begins at its first step.
+    fn start(&mut self, started: &Started) {
+        self.next.started = Some(Arc::new(started.clone()));
+        self.next.phase = Phase::Running;
+        self.next.started_at = self.at;
+        self.set_deadline();
+        self.next.frames.insert(FrameId::TOP, Arc::new(Frame::default()));
+        self.next.counters.frames = 1;
+        let token = self.add_token(Token::new(FrameId::TOP, Place::Bound { to: StepIx(0), via: Via::Start }));
+        self.arrivals.push_back(token);
+    }
+
+    pub(super) fn set_deadline(&mut self) {
+        self.next.deadline = self.workflow.timeout_ms.map(|ms| self.at.plus(ms));
+        self.commands.extend(self.next.deadline.map(|at| Command::WatchDeadline { at }));
+    }
+
     /// The execution's own timeout passed.
-    pub fn deadline_passed(&mut self) {
+    fn deadline_passed(&mut self) {
         let ms = self.workflow.timeout_ms.unwrap_or_default();
         let failure =
             Failure::guest(code::EXECUTION_TIMEOUT, format!("the execution took longer than its timeout of {ms} ms"));
@@ -83,15 +87,12 @@ impl<'a> Turn<'a> {
 
     /// Lets all tokens move on, and hands out the new state.
     pub fn end(mut self) -> (Execution, Vec<Command>) {
-        loop {
-            while let Some(arrival) = self.arrivals.pop_front() {
-                if self.next.phase != Phase::Running {
-                    self.arrivals.clear();
-                    break;
-                }
-                self.arrive(&arrival);
-            }
-            if self.next.phase != Phase::Running || !self.settle_joins() {
+        while self.next.phase == Phase::Running {
+            if let Some(token) = self.arrivals.pop_front() {
+                self.arrive(token);
+            } else if let Some(frame) = self.emptied.pop_front() {
+                self.frame_ended(frame);
+            } else if !self.settle_joins() && !self.release_held() {
                 break;
             }
         }
@@ -103,99 +104,105 @@ impl<'a> Turn<'a> {
                 self.check_journal_limits();
             }
         }
+        if self.next.paused.is_some() {
+            self.commands.retain(|command| !command.begins_something());
+        }
         (self.next, self.commands)
     }
 
-    fn succeeded(&mut self, run: RunIx, output: &Payload) {
-        let Some(token) = self.close(run, RunState::Completed, |closed| closed.result = Some(output.clone())) else {
-            return;
-        };
-        self.next.result_bytes += output.as_str().len() as u64;
-        self.set_result(token, run, Some(output.clone()));
-        self.leave(token, run);
-    }
-
-    fn failed(&mut self, run: RunIx, failure: &Failure, chance: u32) {
-        let details = failure.details.as_ref().map_or(0, |details| details.as_str().len());
-        self.next.result_bytes += (failure.message.len() + failure.code.len() + details) as u64;
-        let Some(active) = self.next.run(run) else { return };
-        let (RunState::Active { attempt, .. }, Some(step)) = (active.state, self.workflow.step(active.step)) else {
-            return;
-        };
-        if failure.retryable && attempt <= step.retry.attempts {
-            let pause = failure
-                .retry_after_ms
-                .map_or_else(|| step.retry.pause_ms(attempt, chance), |after| after.min(LONGEST_RETRY_AFTER_MS));
-            let not_before = Some(self.at.plus(pause));
-            if let Some(active) = self.run_mut(run) {
-                active.state = RunState::Active { attempt: attempt + 1, not_before };
-                active.attempts = attempt + 1;
-            }
-            self.commands.push(Command::RunAttempt { run, attempt: attempt + 1, not_before });
-        } else {
-            self.fail_run(run, failure);
+    /// A token comes to the step that it was bound for.
+    fn arrive(&mut self, token: TokenId) {
+        let Some(on_it) = self.next.tokens.get(&token) else { return };
+        let Place::Bound { to, via } = on_it.place else { return };
+        let region = self.region(on_it.frame);
+        let joins = !self.workflow.graph.joined_by(region, to).is_empty();
+        match via {
+            Via::Edge(_) | Via::Handler if self.workflow.graph.is_end(region, to) => self.end_here(token),
+            Via::Edge(from) if joins => self.arrive_at_join(token, to, from),
+            Via::Edge(_) | Via::Handler | Via::Start => self.enter(token, to),
         }
     }
 
-    fn lost(&mut self, run: RunIx) {
-        let Some(active) = self.run_mut(run) else { return };
-        active.strikes += 1;
-        let RunState::Active { attempt, .. } = active.state else { return };
-        if active.strikes < STRIKES {
-            self.commands.push(Command::RunAttempt { run, attempt, not_before: None });
-            return;
-        }
-        let message = format!("the server's process ended {STRIKES} times while this step ran; it is not tried again");
-        self.fail_run(run, &Failure::host(message));
-    }
-
-    fn arrive(&mut self, arrival: &Arrival) {
-        if let Via::Edge(from) = arrival.via
-            && !self.workflow.graph.joined_by(arrival.step).is_empty()
-        {
-            return self.arrive_at_join(arrival.token, arrival.step, from);
-        }
-        self.enter(arrival.token, arrival.step);
+    /// The part of the graph that a frame runs in.
+    pub(super) fn region(&self, frame: FrameId) -> RegionIx {
+        let owner = self.next.frames.get(&frame).and_then(|frame| self.next.run(frame.owner?));
+        owner.and_then(|owner| self.workflow.graph.inside(owner.step)).unwrap_or_default()
     }
 
     /// A step run begins.
     pub(super) fn enter(&mut self, token: TokenId, at: StepIx) {
-        let workflow = self.workflow;
-        let Some(step) = workflow.step(at) else { return };
-        let Some(run) = self.begin(token, at) else { return };
-        match &step.kind {
-            StepKind::Function(_) => {
-                self.commands.push(Command::RunAttempt { run, attempt: 1, not_before: None });
-            }
-            StepKind::Condition(condition) => match self.evaluate(token, condition) {
-                Some(Ok(value)) => self.choose((token, run), step, value),
-                Some(Err(error)) => self.fail_run(run, &Failure::guest(code::EXPRESSION_ERROR, error.to_string())),
-                None => self.exhausted(at),
-            },
+        if let Some(run) = self.begin(token, at)
+            && !self.keep(run)
+        {
+            self.activate(token, run);
         }
     }
 
-    /// A condition's outcome; `None` if this entry has set off too much work already.
-    fn evaluate(&self, token: TokenId, condition: &Expression) -> Option<Result<bool, EvalError>> {
-        let on_it = self.next.tokens.get(&token).filter(|_| self.parsed.work() < WORK_PER_ENTRY)?;
-        let scope = Scope::of_token((&self.next, self.workflow), on_it, &self.parsed).reading([condition]);
-        let mut budget = Budget::new();
-        let before = budget.steps_left();
-        let value = condition.evaluate(&scope, &mut budget);
-        self.parsed.spend(u64::from(before - budget.steps_left()));
-        Some(value.map(|value| value.truthy()))
+    /// What a step does when a token comes, or when it is tried again.
+    pub(super) fn activate(&mut self, token: TokenId, run: RunIx) {
+        let workflow = self.workflow;
+        let Some(step) = self.next.run(run).and_then(|run| workflow.step(run.step)) else { return };
+        match &step.kind {
+            StepKind::Function(_) => self.run_attempt(run),
+            StepKind::Condition(condition) => {
+                match self.evaluate(token, |scope, budget| condition.evaluate(&scope.reading([condition]), budget)) {
+                    Some(Ok(value)) => self.choose((token, run), step, value.truthy()),
+                    Some(Err(error)) => self.fail_run(run, &expression_error(&error)),
+                    None => self.exhausted(run),
+                }
+            }
+            StepKind::Parallel(rule) if rule.branches.is_empty() => {
+                self.close(run, RunState::Completed);
+                self.fan_out(token, run, rule.max_concurrency);
+            }
+            StepKind::Parallel(rule) => self.begin_branches(run, rule),
+            StepKind::Loop(rule) => self.begin_loop((token, run), rule),
+            StepKind::Human(rule) => self.open_approval((token, run), rule),
+            StepKind::Agent(rule) => {
+                let message = format!(
+                    "the step asks for the agent {:?}, but no model provider is configured on this server",
+                    rule.role
+                );
+                self.fail_run(run, &Failure::guest(code::AGENT_PROVIDER_NOT_CONFIGURED, message));
+            }
+            StepKind::Wait(rule) => self.begin_wait((token, run), rule),
+            StepKind::Event(rule) => self.begin_event((token, run), rule),
+            StepKind::Workflow(rule) => self.begin_child((token, run), rule),
+        }
     }
 
-    fn exhausted(&mut self, at: StepIx) {
+    /// What an expression gives at a token's place; `None` if this entry has set off too much work already.
+    pub(super) fn evaluate<T>(
+        &self,
+        token: TokenId,
+        what: impl FnOnce(Scope<'_>, &mut Budget) -> Result<T, EvalError>,
+    ) -> Option<Result<T, EvalError>> {
+        let on_it = self.next.tokens.get(&token).filter(|_| self.has_work_left())?;
+        let scope = Scope::of_token((&self.next, self.workflow), on_it, &self.parsed);
+        let mut budget = Budget::new();
+        let before = budget.steps_left();
+        let value = what(scope, &mut budget);
+        self.parsed.spend(u64::from(before - budget.steps_left()));
+        Some(value)
+    }
+
+    /// Whether this entry may set off more work.
+    pub(super) fn has_work_left(&self) -> bool {
+        self.parsed.work() < WORK_PER_ENTRY
+    }
+
+    /// This entry has set off too much work.
+    pub(super) fn exhausted(&mut self, run: RunIx) {
         let message = format!(
-            "conditions in a row took more than {WORK_PER_ENTRY} evaluation steps without a function between them; \
-             is there a cycle that no condition ends?"
+            "conditions and loops in a row took more than {WORK_PER_ENTRY} evaluation steps without a function between \
+             them; is there a cycle that no condition ends?"
         );
         let failure = Failure::guest(code::STEP_BUDGET_EXCEEDED, message);
-        let at = Some(self.workflow.step_id(at).to_owned());
+        let at = self.next.run(run).map(|run| self.workflow.step_id(run.step).to_owned());
         self.fail_execution(ErrorDetails::of(&failure, at, None));
     }
 
+    /// Puts a token into a new run of a step.
     pub(super) fn begin(&mut self, token: TokenId, step: StepIx) -> Option<RunIx> {
         let budget = self.next.started.as_ref().map_or(0, |started| started.limits.step_runs);
         let count = u32::try_from(self.next.runs.len()).unwrap_or(u32::MAX);
@@ -207,13 +214,16 @@ impl<'a> Turn<'a> {
             return None;
         }
         let run = RunIx(count);
-        let number = self.number(step);
+        let frame = self.next.tokens.get(&token)?.frame;
+        let (number, path) = self.number(frame, step);
         let on_it = self.token_mut(token)?;
         on_it.place = Place::In(run);
         let before = std::mem::replace(&mut on_it.passed, vec![run]);
         self.next.runs.push(Arc::new(Run {
             step,
             number,
+            path,
+            frame,
             token,
             before,
             state: RunState::Active { attempt: 1, not_before: None },
@@ -221,120 +231,136 @@ impl<'a> Turn<'a> {
             strikes: 0,
             result: None,
             failure: None,
+            wait: None,
+            iterations: None,
+            truncated: false,
+            attempts_forgiven: 0,
             started_at: self.at,
             ended_at: None,
         }));
         Some(run)
     }
 
-    /// The number of the next run of a step, from 1. In a cycle the last one is near the end.
-    fn number(&self, step: StepIx) -> u32 {
-        self.next.runs.iter().rev().find(|run| run.step == step).map_or(1, |run| run.number.saturating_add(1))
+    /// The number of the next run of a step in this iteration, from 1, and the iteration's path.
+    fn number(&mut self, frame: FrameId, step: StepIx) -> (u32, Arc<[u32]>) {
+        let Some((iteration, path)) = self.next.frames.get(&frame).map(|f| (f.iteration, Arc::clone(&f.path))) else {
+            return (1, Arc::from([]));
+        };
+        let Some(frame) = self.next.frames.get_mut(&iteration).map(Arc::make_mut) else { return (1, path) };
+        let last = frame.numbers.get(&step).copied();
+        let last = last.unwrap_or_else(|| {
+            // A loop that ran here before has used the same path already.
+            let same = |run: &&Arc<Run>| run.step == step && run.path == path;
+            if frame.repeats { self.next.runs.iter().rev().find(same).map_or(0, |run| run.number) } else { 0 }
+        });
+        frame.numbers.insert(step, last.saturating_add(1));
+        (last.saturating_add(1), path)
     }
 
     /// A condition was evaluated: transparent, the token keeps its result (D3).
     fn choose(&mut self, (token, run): (TokenId, RunIx), step: &Step, outcome: bool) {
-        let boolean = Payload::trusted(if outcome { "true" } else { "false" });
-        self.close(run, RunState::Completed, |closed| closed.result = Some(boolean));
+        self.close(run, RunState::Completed);
+        if let Some(run) = self.run_mut(run) {
+            run.result = Some(Payload::trusted(if outcome { "true" } else { "false" }));
+        }
         match (outcome, &step.otherwise) {
-            (true, _) => self.leave(token, run),
+            (true, _) => self.go(token, run, &step.next),
             (false, Some(exits)) => self.go(token, run, exits),
             (false, None) => self.end_path(token, None),
         }
     }
 
-    fn leave(&mut self, token: TokenId, run: RunIx) {
-        let workflow = self.workflow;
-        let step = self.next.run(run).and_then(|run| workflow.step(run.step));
-        if let Some(step) = step {
-            self.go(token, run, &step.next);
+    /// A step came to a value (D3).
+    pub(super) fn produced(&mut self, run: RunIx, value: &Payload) {
+        let Some(token) = self.close(run, RunState::Completed) else { return };
+        if let Some(run) = self.run_mut(run) {
+            run.result = Some(value.clone());
         }
+        self.next.result_bytes += value.as_str().len() as u64;
+        self.set_result(token, run, Some(value.clone()));
+        self.leave(token, run);
+    }
+
+    /// On behind a step that is done.
+    pub(super) fn leave(&mut self, token: TokenId, run: RunIx) {
+        let workflow = self.workflow;
+        let Some(step) = self.next.run(run).and_then(|run| workflow.step(run.step)) else { return };
+        let exits = if let StepKind::Loop(rule) = &step.kind { &rule.done } else { &step.next };
+        self.go(token, run, exits);
     }
 
     /// On over these exits: none ends the path, several fork it.
-    fn go(&mut self, token: TokenId, run: RunIx, exits: &Exits) {
+    pub(super) fn go(&mut self, token: TokenId, run: RunIx, exits: &Exits) {
         let Some(from) = self.next.run(run).map(|run| run.step) else { return };
-        let via = Via::Edge(from);
         match (exits.targets.as_slice(), exits.fork) {
             ([], _) => self.end_path(token, Some((from, run))),
-            ([target], _) | ([target, ..], None) => {
-                self.move_on(token);
-                self.arrivals.push_back(Arrival { token, step: *target, via });
-            }
+            ([target], _) | ([target, ..], None) => self.set_off(token, *target, Via::Edge(from)),
             (targets, Some(fork)) => {
                 for (token, target) in self.split(token, fork, targets) {
-                    self.arrivals.push_back(Arrival { token, step: target, via });
+                    self.set_off(token, target, Via::Edge(from));
                 }
             }
         }
     }
 
-    /// A step failed for good: its handler takes over, or the execution fails (C6, C14).
-    pub(super) fn fail_run(&mut self, run: RunIx, failure: &Failure) {
-        let workflow = self.workflow;
-        let Some(token) = self.close(run, RunState::Failed, |closed| closed.failure = Some(failure.clone())) else {
-            return;
-        };
-        let Some(failed) = self.next.run(run) else { return };
-        let Some(step) = workflow.step(failed.step) else { return };
-        let error = ErrorDetails::of(failure, Some(step.id.clone()), Some(failed.attempts));
-        match step.on_error {
-            OnError::Fail => self.fail_execution(error),
-            OnError::Continue => {
-                self.next.handled.push(Arc::new(error));
-                self.set_result(token, run, Some(Payload::null()));
-                self.leave(token, run);
-            }
-            OnError::Handle(handler) => {
-                let input = super::input::failed_input(&self.next, workflow, run);
-                let result = error.handler_result(&input, self.payload_limit());
-                let error = Arc::new(error);
-                self.next.handled.push(Arc::clone(&error));
-                self.set_result(token, run, Some(result));
-                self.move_on(token);
-                if let Some(on_it) = self.token_mut(token) {
-                    on_it.error = Some(error);
-                }
-                self.arrivals.push_back(Arrival { token, step: handler, via: Via::Handler });
-            }
+    /// A token is bound for a step.
+    pub(super) fn set_off(&mut self, token: TokenId, to: StepIx, via: Via) {
+        if let Some(on_it) = self.token_mut(token) {
+            on_it.place = Place::Bound { to, via };
+            self.arrivals.push_back(token);
         }
     }
 
     /// Ends a step run; gives its token.
-    fn close(&mut self, run: RunIx, state: RunState, also: impl FnOnce(&mut Run)) -> Option<TokenId> {
+    pub(super) fn close(&mut self, run: RunIx, state: RunState) -> Option<TokenId> {
         let at = self.at;
         let closed = self.run_mut(run)?;
         closed.state = state;
         closed.ended_at = Some(at);
-        also(closed);
-        Some(closed.token)
+        let token = closed.token;
+        self.close_wait(run);
+        Some(token)
     }
 
-    fn set_result(&mut self, token: TokenId, run: RunIx, result: Option<Payload>) {
+    pub(super) fn set_result(&mut self, token: TokenId, run: RunIx, result: Option<Payload>) {
         if let Some(on_it) = self.token_mut(token) {
             on_it.result = result;
             on_it.passed = vec![run];
         }
     }
 
-    fn move_on(&mut self, token: TokenId) {
-        if let Some(on_it) = self.token_mut(token) {
-            on_it.place = Place::Moving;
-        }
-    }
-
     pub(super) fn add_token(&mut self, token: Token) -> TokenId {
         let id = TokenId(self.next.counters.tokens);
         self.next.counters.tokens += 1;
+        if let Some(frame) = self.frame_mut(token.frame) {
+            frame.tokens += 1;
+        }
         self.next.tokens.insert(id, Arc::new(token));
         id
+    }
+
+    pub(super) fn remove_token(&mut self, token: TokenId) -> Option<Arc<Token>> {
+        let removed = self.next.tokens.remove(&token)?;
+        if let Some(frame) = self.frame_mut(removed.frame) {
+            frame.tokens = frame.tokens.saturating_sub(1);
+        }
+        Some(removed)
     }
 
     pub(super) fn token_mut(&mut self, token: TokenId) -> Option<&mut Token> {
         self.next.tokens.get_mut(&token).map(Arc::make_mut)
     }
 
+    pub(super) fn frame_mut(&mut self, frame: FrameId) -> Option<&mut Frame> {
+        self.next.frames.get_mut(&frame).map(Arc::make_mut)
+    }
+
     pub(super) fn run_mut(&mut self, run: RunIx) -> Option<&mut Run> {
         self.next.runs.get_mut(run.at()).map(Arc::make_mut)
     }
+}
+
+/// An expression or a template that could not be evaluated.
+pub(super) fn expression_error(error: &EvalError) -> Failure {
+    Failure::guest(code::EXPRESSION_ERROR, error.to_string())
 }

@@ -1,7 +1,7 @@
 //! What a client sees of an execution (http-api.md section 1).
 
-use super::{Entry, ErrorDetails, Execution, Phase, Run, RunIx, RunState};
-use crate::definition::{StepIx, Workflow};
+use super::{Entry, ErrorDetails, Execution, Phase, Run, RunIx, RunState, Wait};
+use crate::definition::{StepIx, StepKind, Workflow};
 use crate::failure::code;
 use crate::payload::Payload;
 use crate::time::Timestamp;
@@ -51,7 +51,7 @@ struct View<'a> {
     steps: indexmap::IndexMap<&'a str, StepView>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StepView {
     status: &'static str,
@@ -59,6 +59,14 @@ struct StepView {
     runs: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iterations: Option<u32>,
+    /// More items than `maxIterations`: the rest was left out (C11).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+    /// The child of a workflow step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child_execution_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,34 +106,52 @@ fn status(execution: &Execution, now: Timestamp, begun: bool) -> (&'static str, 
     match &execution.phase {
         Phase::Completed(_) => ("completed", "completed"),
         Phase::Failed(error) if error.code == code::EXECUTION_TIMEOUT => ("failed", "timed_out"),
+        Phase::Failed(error) if error.code == code::CANCELLED => ("failed", "cancelled"),
         Phase::Failed(_) => ("failed", "failed"),
         Phase::Blank => ("pending", "queued"),
-        Phase::Running if !begun => ("pending", "queued"),
-        Phase::Running if is_pausing(execution, now) => ("running", "retrying"),
-        Phase::Running => ("running", "running"),
+        Phase::Running if execution.paused.is_some() => ("running", "paused"),
+        Phase::Running if !begun && only_attempts(execution) => ("pending", "queued"),
+        Phase::Running => ("running", running_state(execution, now)),
     }
 }
 
-/// Whether all that is under way waits for its next attempt.
-fn is_pausing(execution: &Execution, now: Timestamp) -> bool {
-    let mut active = execution.runs.iter().filter_map(|run| match run.state {
-        RunState::Active { not_before, .. } => Some(not_before.is_some_and(|at| at > now)),
-        RunState::Completed | RunState::Failed | RunState::Cancelled => None,
-    });
-    active.next().is_some_and(|first| first && active.all(|pausing| pausing))
+/// Whether nothing but a first attempt is awaited: the execution is in the queue.
+fn only_attempts(execution: &Execution) -> bool {
+    execution.under_way().all(|(_, run)| matches!(run.state, RunState::Active { .. }))
 }
+
+/// Something runs; or else a retry is awaited, or else people, somebody's callback, an event, a child, a moment (C18).
+fn running_state(execution: &Execution, now: Timestamp) -> &'static str {
+    let words = execution.under_way().filter_map(|(_, run)| match (run.state, run.wait.as_deref()) {
+        (RunState::Active { not_before: Some(at), .. }, _) if at > now => Some("retrying"),
+        (RunState::Active { .. }, _) => Some("running"),
+        (RunState::Waiting, Some(Wait::Approval(_))) => Some("waiting_approval"),
+        (RunState::Waiting, Some(Wait::Callback { .. })) => Some("waiting_callback"),
+        (RunState::Waiting, Some(Wait::Event(_))) => Some("waiting_event"),
+        (RunState::Waiting, Some(Wait::Child(_))) => Some("waiting_child"),
+        (RunState::Waiting, Some(Wait::Until(_))) => Some("waiting_timer"),
+        (RunState::Waiting, Some(Wait::Iterations(_) | Wait::Branches(_)) | None)
+        | (RunState::Completed | RunState::Failed | RunState::Cancelled, _) => None,
+    });
+    let rank = |word: &&str| RUNNING_STATES.iter().position(|known| known == word);
+    words.min_by_key(rank).unwrap_or("running")
+}
+
+/// The most telling first.
+const RUNNING_STATES: [&str; 7] =
+    ["running", "retrying", "waiting_approval", "waiting_callback", "waiting_event", "waiting_child", "waiting_timer"];
 
 fn steps<'a>(execution: &Execution, workflow: &'a Workflow) -> indexmap::IndexMap<&'a str, StepView> {
     let mut latest: BTreeMap<StepIx, (&Run, u32)> = BTreeMap::new();
-    for run in &execution.runs {
+    for run in execution.runs.iter() {
         let count = latest.get(&run.step).map_or(0, |(_, count)| *count);
         latest.insert(run.step, (run, count + 1));
     }
     let never = if execution.is_ended() { "skipped" } else { "pending" };
     let each = (0u32..).map(StepIx).zip(&workflow.steps).map(|(at, step)| {
         let view = latest.get(&at).map_or_else(
-            || StepView { status: never, attempts: 0, runs: 0, outcome: None, started_at: None, ended_at: None },
-            |(run, runs)| step_view(run, *runs, step.function().is_none()),
+            || StepView { status: never, ..StepView::default() },
+            |(run, runs)| step_view(run, *runs, matches!(step.kind, StepKind::Condition(_))),
         );
         (step.id.as_str(), view)
     });
@@ -133,15 +159,32 @@ fn steps<'a>(execution: &Execution, workflow: &'a Workflow) -> indexmap::IndexMa
 }
 
 fn step_view(run: &Run, runs: u32, is_condition: bool) -> StepView {
-    let status = match run.state {
-        RunState::Active { .. } => "running",
-        RunState::Completed => "completed",
-        RunState::Failed => "failed",
-        RunState::Cancelled => "cancelled",
+    let wait = run.wait.as_deref();
+    let status = match (run.state, wait) {
+        (RunState::Active { .. }, _) | (RunState::Waiting, Some(Wait::Iterations(_) | Wait::Branches(_)) | None) => {
+            "running"
+        }
+        (RunState::Waiting, Some(_)) => "waiting",
+        (RunState::Completed, _) => "completed",
+        (RunState::Failed, _) => "failed",
+        (RunState::Cancelled, _) => "cancelled",
     };
-    let outcome = run.result.as_ref().filter(|_| is_condition).map(|result| result.as_str() == "true");
-    let (started_at, ended_at) = (Some(run.started_at.rfc3339()), run.ended_at.map(Timestamp::rfc3339));
-    StepView { status, attempts: run.attempts, runs, outcome, started_at, ended_at }
+    let (iterations, truncated) = match wait {
+        Some(Wait::Iterations(inside)) => (Some(inside.ended), inside.truncated),
+        _ => (run.iterations, run.truncated),
+    };
+    let child = if let Some(Wait::Child(child)) = wait { Some(child.child.to_string()) } else { None };
+    StepView {
+        status,
+        attempts: run.attempts,
+        runs,
+        outcome: run.result.as_ref().filter(|_| is_condition).map(|result| result.as_str() == "true"),
+        iterations,
+        truncated,
+        child_execution_id: child,
+        started_at: Some(run.started_at.rfc3339()),
+        ended_at: run.ended_at.map(Timestamp::rfc3339),
+    }
 }
 
 /// One line of `GET .../history`: `{seq, at, entry, step?, run?, attempt?, ...}`; `entry` is the kind, its fields stand beside it.
@@ -160,7 +203,11 @@ pub fn history_line(seq: u32, at: Timestamp, entry: &Entry, step_of: impl Fn(Run
         line["step"] = Value::String(step);
     }
     if let Value::Object(fields) = fields {
-        for (key, value) in fields.into_iter().filter(|(key, _)| key != "chance") {
+        for (key, mut value) in fields.into_iter().filter(|(key, _)| key != "chance") {
+            // What a rerun took over stands in the history of the execution that it reran.
+            if let Some(rerun) = value.as_object_mut().filter(|_| key == "rerun") {
+                rerun.remove("kept");
+            }
             line[key.as_str()] = value;
         }
     }

@@ -19,31 +19,27 @@ pub enum ForkSide {
     Next,
     /// `config.else`
     Else,
+    /// `config.done` of a loop
+    Done,
+    /// A list within `config.branches`, by its place there
+    Branch(u32),
 }
 
-/// One `next` or `else` array with at least two targets.
+/// One list of at least two targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
     /// The step that has it.
     pub from: StepIx,
     /// Which array.
     pub side: ForkSide,
+    /// The `next` of a loop: it opens inside of each iteration, not where the loop is.
+    pub is_body: bool,
     /// The branches' first steps, all different.
     pub targets: Vec<StepIx>,
 }
 
-/// For each step the forks that it joins.
-pub fn joins_of(edges: &Edges, forks: &[Fork]) -> Vec<Vec<ForkIx>> {
-    let mut joins = vec![Vec::new(); edges.out.len()];
-    for (index, fork) in (0u32..).zip(forks) {
-        for step in joins_of_fork(edges, fork) {
-            joins[step.at()].push(ForkIx(index));
-        }
-    }
-    joins
-}
-
-fn joins_of_fork(edges: &Edges, fork: &Fork) -> Vec<StepIx> {
+/// The steps that join this fork.
+pub fn joins_of_fork(edges: &Edges, fork: &Fork) -> Vec<StepIx> {
     let local = Region::of(edges, fork);
     let idom = dominators::immediate(&local.out);
     let first = 1 + fork.targets.len();
@@ -104,7 +100,7 @@ mod tests {
     /// Steps as `(next, else or onError)` by index; returns the joins of the fork at step 0's `next`.
     fn joins(out: &[&[u32]]) -> Vec<u32> {
         let edges = Edges { out: out.iter().map(|t| t.iter().map(|s| StepIx(*s)).collect()).collect() };
-        let fork = Fork { from: StepIx(0), side: ForkSide::Next, targets: edges.out[0].clone() };
+        let fork = Fork { from: StepIx(0), side: ForkSide::Next, is_body: false, targets: edges.out[0].clone() };
         let mut found: Vec<u32> = joins_of_fork(&edges, &fork).into_iter().map(|s| s.0).collect();
         found.sort_unstable();
         found

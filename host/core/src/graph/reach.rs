@@ -4,16 +4,17 @@ use super::Edges;
 use crate::definition::StepIx;
 
 /// A set of steps, a bit each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepSet(Vec<u64>);
 
 impl StepSet {
-    fn empty(steps: usize) -> Self {
+    /// None of so many steps.
+    pub fn empty(steps: usize) -> Self {
         Self(vec![0; steps.div_ceil(64)])
     }
 
     /// Adds a step; false if it was there.
-    fn insert(&mut self, step: StepIx) -> bool {
+    pub fn insert(&mut self, step: StepIx) -> bool {
         let (word, bit) = (step.at() / 64, 1u64 << (step.at() % 64));
         let fresh = self.0[word] & bit == 0;
         self.0[word] |= bit;
@@ -23,6 +24,12 @@ impl StepSet {
     /// Whether the step is in the set.
     pub fn contains(&self, step: StepIx) -> bool {
         self.0.get(step.at() / 64).is_some_and(|word| word & (1 << (step.at() % 64)) != 0)
+    }
+
+    /// The steps, in order.
+    pub fn iter(&self) -> impl Iterator<Item = StepIx> {
+        let steps = u32::try_from(self.0.len() * 64).unwrap_or(u32::MAX);
+        (0..steps).map(StepIx).filter(|step| self.contains(*step))
     }
 }
 
@@ -40,13 +47,6 @@ pub fn reversed(edges: &Edges) -> Edges {
 /// The steps that can reach `target` over at least one edge, found along reversed edges.
 pub fn reaching(backwards: &Edges, target: StepIx) -> StepSet {
     walk(backwards, backwards.out[target.at()].clone())
-}
-
-/// The steps that the start, step 0, cannot reach.
-pub fn unreachable(edges: &Edges) -> Vec<StepIx> {
-    let steps = u32::try_from(edges.out.len()).unwrap_or(u32::MAX);
-    let reached = walk(edges, vec![StepIx(0)]);
-    (0..steps).map(StepIx).filter(|step| !reached.contains(*step)).collect()
 }
 
 fn walk(edges: &Edges, mut stack: Vec<StepIx>) -> StepSet {

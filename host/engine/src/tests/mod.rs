@@ -136,7 +136,7 @@ pub fn request(workflow: &str, key: Option<&str>) -> StartRequest {
     StartRequest {
         workflow: workflow.to_owned(),
         input: Some(Payload::from_value(&json!({"n": 1}))),
-        trigger: Trigger { kind: "api".into(), by: Some("test".into()) },
+        trigger: Trigger::api(Some("test".into())),
         idempotency_key: key.map(str::to_owned),
     }
 }

@@ -49,7 +49,7 @@ pub async fn trigger(
     let start = StartRequest {
         workflow: body.workflow_id,
         input: body.input,
-        trigger: Trigger { kind: "api".to_owned(), by: Some(caller.subject) },
+        trigger: Trigger::api(Some(caller.subject)),
         idempotency_key: in_header.or(body.idempotency_key),
     };
     let id = app.engine().start_execution(caller.tenant, start).await?.to_string();

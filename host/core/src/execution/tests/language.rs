@@ -236,6 +236,7 @@ fn the_whole_execution_has_a_timeout() {
     let w = definition(&json!({"timeout": "5s", "steps": [f("a", json!("b")), f("b", Value::Null)]}));
     let mut world = World::start(&w, &json!({}));
     assert_eq!(world.execution.deadline, Some(world.now.plus(5_000)));
+    world.now = world.now.plus(5_000);
     assert!(world.happened(Entry::DeadlinePassed));
     assert_eq!(world.error_code(), code::EXECUTION_TIMEOUT);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Every entry in every state: what changes, what is ignored, what is illegal.
 
 use super::*;
-use crate::execution::{AttemptUsage, Stale};
+use crate::execution::{Answer, AttemptUsage, Reported, Stale};
 
 /// The states that an entry can meet.
 fn states(w: &Workflow) -> Vec<(&'static str, Execution)> {
@@ -14,14 +14,19 @@ fn states(w: &Workflow) -> Vec<(&'static str, Execution)> {
     let first_step_done = world.execution.clone();
     let mut failed = world.clone();
     failed.step(0, &|_, _, _| Err(failure("bad")));
+    let (mut paused, mut cancelled) = (world.clone(), world.clone());
+    paused.happened(Entry::Paused { by: None });
+    cancelled.happened(Entry::Cancelled { by: None, reason: None });
     world.run(|| 0, &own_id);
     vec![
         ("blank", blank),
         ("first attempt", first_attempt),
         ("second attempt", retrying),
         ("second step", first_step_done),
+        ("paused", paused.execution),
         ("completed", world.execution),
         ("failed", failed.execution),
+        ("cancelled", cancelled.execution),
     ]
 }
 
@@ -38,7 +43,20 @@ fn entries(w: &Workflow) -> Vec<(&'static str, Entry)> {
         ("lost 1", Entry::AttemptLost { run, attempt: 1 }),
         ("unknown run", Entry::AttemptLost { run: RunIx(99), attempt: 1 }),
         ("deadline", Entry::DeadlinePassed),
+        ("timer", Entry::TimerFired { run }),
+        ("answer", Entry::ApprovalAnswered { run, answer: answer() }),
+        ("event", Entry::EventReceived { run, event: Payload::empty_object() }),
+        ("child", Entry::ChildEnded { run, attempt: 1, outcome: Reported::Succeeded(Payload::null()) }),
+        ("callback", Entry::CallbackReceived { run, attempt: 1, outcome: Reported::Succeeded(Payload::null()) }),
+        ("cancelled", Entry::Cancelled { by: None, reason: None }),
+        ("paused", Entry::Paused { by: None }),
+        ("resumed", Entry::Resumed { by: None }),
+        ("retried", Entry::Retried { by: None }),
     ]
+}
+
+fn answer() -> Answer {
+    Answer { by: "a@example.com".into(), groups: vec![], approved: true, comment: None, data: None }
 }
 
 #[test]
@@ -48,7 +66,7 @@ fn transition_matrix() {
     let w = definition(&json!({"timeout": 1000, "steps": [a, f("b", Value::Null)]}));
     let mut table = Vec::new();
     for (state, execution) in states(&w) {
-        let row = entries(&w).into_iter().map(|(_, entry)| match apply(&execution, &w, Timestamp(5), &entry) {
+        let row = entries(&w).into_iter().map(|(_, entry)| match apply(&execution, &w, Timestamp(2_000_000), &entry) {
             Ok(Applied::Changed { next, .. }) => {
                 assert_eq!(next.lines, execution.lines + 1, "{state}: a change is one line");
                 "changed"
@@ -56,19 +74,26 @@ fn transition_matrix() {
             Ok(Applied::Ignored(Stale::AttemptLost)) => "late attempt",
             Ok(Applied::Ignored(Stale::RunEnded)) => "run ended",
             Ok(Applied::Ignored(Stale::ExecutionEnded)) => "ended",
+            Ok(Applied::Ignored(Stale::NotFailed)) => "not failed",
+            Ok(Applied::Ignored(Stale::WasCancelled)) => "was cancelled",
+            Ok(Applied::Ignored(Stale::NoChange)) => "no change",
+            Ok(Applied::Ignored(other)) => panic!("{other:?}"),
             Err(_) => "illegal",
         });
         table.push((state, row.collect::<Vec<_>>()));
     }
     let (yes, no, late, run, end) = ("changed", "illegal", "late attempt", "run ended", "ended");
-    //                started  succ 1  succ 2  succ 3  failed  lost  unknown  deadline
+    let (not, was, same) = ("not failed", "was cancelled", "no change");
+    // started, succeeded 1, 2, 3, failed, lost, unknown run, deadline | timer, answer, event, child, callback, cancelled, paused, resumed, retried
     let expected = vec![
-        ("blank", vec![yes, no, no, no, no, no, no, no]),
-        ("first attempt", vec![no, yes, no, no, yes, yes, no, yes]),
-        ("second attempt", vec![no, late, yes, no, late, late, no, yes]),
-        ("second step", vec![no, run, run, run, run, run, no, yes]),
-        ("completed", vec![no, end, end, end, end, end, end, end]),
-        ("failed", vec![no, end, end, end, end, end, end, end]),
+        ("blank", vec![yes, no, no, no, no, no, no, no, no, no, no, no, no, no, no, no, no]),
+        ("first attempt", vec![no, yes, no, no, yes, yes, no, yes, run, run, run, run, yes, yes, yes, same, not]),
+        ("second attempt", vec![no, late, yes, no, late, late, no, yes, run, run, run, run, late, yes, yes, same, not]),
+        ("second step", vec![no, run, run, run, run, run, no, yes, run, run, run, run, run, yes, yes, same, not]),
+        ("paused", vec![no, run, run, run, run, run, no, yes, run, run, run, run, run, yes, same, yes, not]),
+        ("completed", vec![no, end, end, end, end, end, end, end, end, end, end, end, end, end, end, end, not]),
+        ("failed", vec![no, end, end, end, end, end, end, end, end, end, end, end, end, end, end, end, yes]),
+        ("cancelled", vec![no, end, end, end, end, end, end, end, end, end, end, end, end, end, end, end, was]),
     ];
     assert_eq!(table, expected);
 }

@@ -8,7 +8,8 @@ mod matrix;
 mod replaying;
 
 use super::{
-    Applied, Command, Entry, Execution, ExecutionLimits, Phase, Pin, RunIx, Started, Trigger, apply, call, outstanding,
+    Applied, Command, Entry, Execution, ExecutionLimits, Phase, Pin, Rerun, RunIx, Started, Trigger, apply, call,
+    outstanding,
 };
 use crate::definition::{Workflow, check};
 use crate::failure::{Failure, Retry};
@@ -58,6 +59,8 @@ pub struct World<'a> {
     pub journal: Vec<(Timestamp, Entry)>,
     pub todo: VecDeque<(RunIx, u32)>,
     pub now: Timestamp,
+    /// Everything that the core asked for.
+    pub commands: Vec<Command>,
 }
 
 impl<'a> World<'a> {
@@ -66,20 +69,34 @@ impl<'a> World<'a> {
     }
 
     pub fn start_with(workflow: &'a Workflow, input: &Value, limits: ExecutionLimits) -> Self {
+        Self::begin(workflow, input, (limits, None))
+    }
+
+    pub fn begin(workflow: &'a Workflow, input: &Value, (limits, rerun): (ExecutionLimits, Option<Rerun>)) -> Self {
         let pin = |id: &&str| ((*id).to_owned(), Pin { component: Digest([0; 32]), function: (*id).to_owned() });
         let started = Started {
             tenant: TenantId::DEFAULT,
             workflow: workflow.id.clone(),
             revision: workflow.revision,
-            trigger: Trigger { kind: "api".into(), by: None },
+            trigger: Trigger::api(None),
             input: Payload::from_value(input),
             event: None,
             pins: workflow.functions().iter().map(pin).collect(),
             limits,
+            parent: None,
+            depth: 0,
+            hops: 0,
+            rerun,
         };
         let execution = Execution::blank(ExecutionId::from_bytes([1; 16]));
-        let mut world =
-            Self { workflow, execution, journal: Vec::new(), todo: VecDeque::new(), now: Timestamp(1_000_000) };
+        let mut world = Self {
+            workflow,
+            execution,
+            journal: Vec::new(),
+            todo: VecDeque::new(),
+            now: Timestamp(1_000_000),
+            commands: Vec::new(),
+        };
         world.happened(Entry::Started(Box::new(started)));
         world
     }
@@ -90,11 +107,19 @@ impl<'a> World<'a> {
             Applied::Changed { next, commands } => {
                 self.execution = *next;
                 self.journal.push((self.now, entry));
+                self.commands.extend(commands.iter().cloned());
                 for command in commands {
                     match command {
                         Command::RunAttempt { run, attempt, .. } => self.todo.push_back((run, attempt)),
                         Command::CancelAttempt { run } => self.todo.retain(|(other, _)| *other != run),
-                        Command::WatchDeadline { .. } | Command::AnnounceEnd => {}
+                        Command::WatchDeadline { .. }
+                        | Command::WatchTimer { .. }
+                        | Command::StartChild { .. }
+                        | Command::CancelChild { .. }
+                        | Command::ShowApproval { .. }
+                        | Command::Subscribe { .. }
+                        | Command::Unsubscribe { .. }
+                        | Command::AnnounceEnd => {}
                     }
                 }
                 true

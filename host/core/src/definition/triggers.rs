@@ -1,0 +1,177 @@
+//! Which events start a workflow (semantics T1-T3).
+
+use super::fault::Findings;
+use serde_json::{Map, Value};
+use stepwell_expression::Expression;
+
+/// A trigger of type `event`.
+#[derive(Debug, Clone)]
+pub struct EventTrigger {
+    /// Its place in `triggers`.
+    pub at: usize,
+    /// Types with `*` and `**` (T2); one of them has to match.
+    pub types: Vec<String>,
+    /// `config.source`: where the event must come from.
+    pub source: Option<String>,
+    /// Sees `event` and `input` (T3).
+    pub condition: Option<Expression>,
+}
+
+/// Longest type or pattern of events, bytes: they are keys of the store.
+const TYPE_BYTES: usize = 200;
+/// Most patterns of one trigger or step.
+const PATTERNS: usize = 50;
+/// Most triggers of a workflow: each event is compared with each.
+const TRIGGERS: usize = 100;
+
+/// Whether a text can be a type of events, or a pattern of them: segments between dots, each without white space, or `*`; `**` only last.
+#[must_use]
+pub fn is_type_pattern(text: &str) -> bool {
+    let fine = |segment: &str| !segment.is_empty() && !segment.chars().any(|c| c.is_whitespace() || c.is_control());
+    let stars = |segment: &str| !segment.contains('*') || segment == "*";
+    let (head, last) = text.rsplit_once('.').map_or((None, text), |(head, last)| (Some(head), last));
+    !text.is_empty()
+        && text.len() <= TYPE_BYTES
+        && head.is_none_or(|head| head.split('.').all(|s| fine(s) && stars(s)))
+        && fine(last)
+        && (stars(last) || last == "**")
+}
+
+/// Whether a type matches a pattern: `*` stands for one dotted segment, a trailing `**` for the rest (T2).
+#[must_use]
+pub fn type_matches(pattern: &str, kind: &str) -> bool {
+    let (mut pattern, mut kind) = (pattern.split('.'), kind.split('.'));
+    loop {
+        match (pattern.next(), kind.next()) {
+            (Some("**"), Some(_)) | (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted == "*" || wanted == given => {}
+            (Some(_), Some(_) | None) | (None, Some(_)) => return false,
+        }
+    }
+}
+
+/// Reads `triggers`.
+pub(super) fn read(object: &Map<String, Value>, findings: &mut Findings) -> Vec<EventTrigger> {
+    let list = match object.get("triggers") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(list)) => list,
+        Some(_) => {
+            findings.fault("/triggers", "wrong_type", "`triggers` is a list");
+            return Vec::new();
+        }
+    };
+    if list.len() > TRIGGERS {
+        let message = format!("{} triggers; a workflow has at most {TRIGGERS} (limit `definition`)", list.len());
+        findings.fault("/triggers", "too_many", message);
+        return Vec::new();
+    }
+    let mut events = Vec::new();
+    for (at, trigger) in list.iter().enumerate() {
+        let pointer = format!("/triggers/{at}/type");
+        match trigger.get("type").and_then(Value::as_str) {
+            Some("manual") => {}
+            Some("event") => events.extend(event(at, trigger, findings)),
+            Some(kind @ ("schedule" | "webhook")) => {
+                let message = format!("{kind} triggers are stored but not active in this version; start by the API");
+                findings.warn(pointer, "inactive_trigger", message);
+            }
+            Some(_) | None => {
+                findings.fault(pointer, "unknown_type", "a trigger's `type` is schedule, event, webhook or manual");
+            }
+        }
+    }
+    events
+}
+
+fn event(at: usize, trigger: &Value, findings: &mut Findings) -> Option<EventTrigger> {
+    let path = format!("/triggers/{at}/config");
+    let config = match trigger.get("config") {
+        Some(Value::Object(config)) => config,
+        None | Some(Value::Null) => {
+            findings.fault(path, "missing", "an event trigger needs `config.eventType`");
+            return None;
+        }
+        Some(_) => {
+            findings.fault(path, "wrong_type", "`config` is an object");
+            return None;
+        }
+    };
+    let types = types(config, &path, findings);
+    let source = match config.get("source") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(source)) => Some(source.clone()),
+        Some(_) => {
+            findings.fault(format!("{path}/source"), "wrong_type", "`source` is a string");
+            None
+        }
+    };
+    let condition = match trigger.get("condition") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Expression::parse(text)
+            .map_err(|e| findings.fault(format!("/triggers/{at}/condition"), "invalid_expression", e.to_string()))
+            .ok(),
+        Some(_) => {
+            let message = "`condition` is an expression string";
+            findings.fault(format!("/triggers/{at}/condition"), "wrong_type", message);
+            None
+        }
+    };
+    Some(EventTrigger { at, types, source, condition })
+}
+
+/// `eventType` or `eventTypes[]`; at least one.
+fn types(config: &Map<String, Value>, path: &str, findings: &mut Findings) -> Vec<String> {
+    let (key, given) = match (config.get("eventType"), config.get("eventTypes")) {
+        (Some(one @ Value::String(_)), _) => ("eventType", std::slice::from_ref(one)),
+        (None | Some(Value::Null), Some(Value::Array(many))) if (1..=PATTERNS).contains(&many.len()) => {
+            ("eventTypes", many.as_slice())
+        }
+        _ => {
+            let message =
+                format!("an event trigger needs `eventType`, a string, or `eventTypes`, a list of 1 to {PATTERNS}");
+            findings.fault(format!("{path}/eventType"), "missing", message);
+            return Vec::new();
+        }
+    };
+    let mut types = Vec::with_capacity(given.len());
+    for (nth, value) in given.iter().enumerate() {
+        match value.as_str().filter(|text| is_type_pattern(text)) {
+            Some(text) => types.push(text.to_owned()),
+            None => {
+                let nth = if key == "eventTypes" { format!("/{nth}") } else { String::new() };
+                let message = format!(
+                    "a type of events has dotted segments without white space, at most {TYPE_BYTES} bytes; `*` stands for one segment, a last `**` for the rest"
+                );
+                findings.fault(format!("{path}/{key}{nth}"), "out_of_range", message);
+            }
+        }
+    }
+    types
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_segment_by_segment() {
+        for (pattern, kind, expected) in [
+            ("order.created", "order.created", true),
+            ("order.created", "order.Created", false),
+            ("order.*", "order.created", true),
+            ("order.*", "order.created.late", false),
+            ("order.*", "order", false),
+            ("order.**", "order.created.late", true),
+            ("order.**", "order", false),
+            ("**", "anything.at.all", true),
+            ("*.created", "order.created", true),
+            ("*", "order.created", false),
+        ] {
+            assert!(is_type_pattern(pattern), "{pattern}");
+            assert_eq!(type_matches(pattern, kind), expected, "{pattern} {kind}");
+        }
+        for bad in ["", ".", "a..b", "a.**.b", "a*", "***", "a b", &"x".repeat(201)] {
+            assert!(!is_type_pattern(bad), "{bad}");
+        }
+    }
+}
