@@ -11,6 +11,7 @@ mod order;
 mod pictures;
 mod raw;
 mod scripts;
+mod secrets;
 mod shapes;
 mod stopping;
 mod support;

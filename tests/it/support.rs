@@ -13,7 +13,10 @@ pub const KEY: &str = "test-admin-key-0123456789-0123456789";
 /// The program under test.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepwell"));
-    command.env_remove("STEPWELL_ADMIN_KEY").env("STEPWELL_LOG", "warn,stepwell::guest=warn");
+    for own in ["STEPWELL_ADMIN_KEY", "STEPWELL_MASTER_KEY", "STEPWELL_MASTER_KEY_FILE"] {
+        command.env_remove(own);
+    }
+    command.env("STEPWELL_LOG", "warn,stepwell::guest=warn");
     command
 }
 

@@ -30,9 +30,11 @@ pub enum Command {
 
 /// What `serve --help` says about the variables; they are no options, because anybody on the machine can read a command line.
 const VARIABLES: &str = "Variables:
-  STEPWELL_ADMIN_KEY  The admin key as it stands, at least 32 printable characters without spaces.
-                      Without it, the first start makes a key and prints it once
-  STEPWELL_LOG        What is logged to stderr [default: info], for instance warn,stepwell::guest=debug";
+  STEPWELL_ADMIN_KEY   The admin key as it stands, at least 32 printable characters without spaces.
+                       Without it, the first start makes a key and prints it once
+  STEPWELL_MASTER_KEY  The key that secrets are sealed with: 32 random bytes, as 64 hexadecimal digits or base64.
+                       Better in a file: --master-key-file
+  STEPWELL_LOG         What is logged to stderr [default: info], for instance warn,stepwell::guest=debug";
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -44,6 +46,10 @@ pub struct ServeOptions {
     /// The server's folder; it is made on the first start, and closed to other users
     #[arg(long, env = "STEPWELL_DATA", value_name = "DIR", default_value = "stepwell-data")]
     pub data: PathBuf,
+    /// The file with the key that secrets are sealed with: 32 random bytes, as 64 hexadecimal digits or base64. Without it and without
+    /// STEPWELL_MASTER_KEY, the first start makes `master.key` in the server's folder
+    #[arg(long, env = "STEPWELL_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
     /// Attempts that run at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,

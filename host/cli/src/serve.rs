@@ -3,8 +3,9 @@
 use crate::args::ServeOptions;
 use anyhow::{Context as _, bail};
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
-use stepwell_server::{CompilerCommand, Config, Limits, Server};
+use stepwell_server::{CompilerCommand, Config, Limits, MasterKeySource, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -35,6 +36,17 @@ fn admin_key() -> Option<String> {
     std::env::var_os("STEPWELL_ADMIN_KEY").map(|key| key.to_string_lossy().into_owned())
 }
 
+/// The file wins over nothing but the data folder: two keys are a mistake that only the operator can mend.
+fn master_key(file: Option<PathBuf>) -> anyhow::Result<MasterKeySource> {
+    let text = std::env::var_os("STEPWELL_MASTER_KEY").map(|key| key.to_string_lossy().into_owned());
+    Ok(match (file, text) {
+        (Some(_), Some(_)) => bail!("there are two master keys: unset STEPWELL_MASTER_KEY or STEPWELL_MASTER_KEY_FILE"),
+        (Some(file), None) => MasterKeySource::File(file),
+        (None, Some(text)) => MasterKeySource::Text(text.into()),
+        (None, None) => MasterKeySource::DataFolder,
+    })
+}
+
 async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program's own file is not found")?;
     let mut limits = Limits::default();
@@ -45,6 +57,7 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
         listen: options.listen,
         data: options.data,
         admin_key: admin_key(),
+        master_key: master_key(options.master_key_file)?,
         compiler: CompilerCommand { program, args: vec!["compile-component".to_owned()] },
         limits,
         connections: usize::from(options.connections),

@@ -207,6 +207,15 @@ pub fn is_valid_name(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
+/// Whether a text can name a secret: ASCII letters, digits and `_`, no digit first, at most [`NAME_BYTES`]; so it can be written as
+/// `secrets.NAME` (semantics D11).
+#[must_use]
+pub fn is_secret_name(text: &str) -> bool {
+    text.len() <= NAME_BYTES
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,5 +263,15 @@ mod tests {
         let spread: std::collections::BTreeSet<_> =
             (0..2_000u64).map(|i| ExecutionId::new(i, [i as u8; 10]).shard(TenantId(i as u32))).collect();
         assert!(spread.len() > 200, "only {} shards used", spread.len());
+    }
+
+    #[test]
+    fn names_of_secrets_can_stand_behind_a_dot() {
+        for good in ["A", "_", "api_key_2", &"x".repeat(NAME_BYTES)] {
+            assert!(is_secret_name(good), "{good}");
+        }
+        for bad in ["", "2A", "a-b", "a.b", "a b", "ü", "a\0", &"x".repeat(NAME_BYTES + 1)] {
+            assert!(!is_secret_name(bad), "{bad}");
+        }
     }
 }

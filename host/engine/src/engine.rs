@@ -6,6 +6,7 @@ use crate::live::LiveTable;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
 use crate::scheduler::Scheduler;
+use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::timers::Timers;
 use crate::{Error, recovery};
@@ -25,6 +26,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Remembers what runs.
     pub notes: Arc<dyn Notes>,
+    /// Seals and opens secrets.
+    pub keyring: Arc<Keyring>,
 }
 
 /// A handle on the engine; clones are the same engine.
@@ -38,6 +41,7 @@ pub(crate) struct Inner {
     pub limits: Limits,
     pub committer: Committer,
     pub registry: Registry,
+    pub secrets: Secrets,
     pub live: LiveTable,
     pub scheduler: Arc<Scheduler>,
     pub timers: Timers,
@@ -61,13 +65,22 @@ impl Engine {
             runtime: Arc::clone(&ports.runtime),
             clock: Arc::clone(&ports.clock),
             committer: committer.clone(),
+            keyring: Arc::clone(&ports.keyring),
             limits,
+        });
+        let secrets = Secrets::new(SecretsParts {
+            store: Arc::clone(&ports.store),
+            committer: committer.clone(),
+            clock: Arc::clone(&ports.clock),
+            keyring: Arc::clone(&ports.keyring),
+            most: limits.secrets,
         });
         let inner = Arc::new(Inner {
             ports,
             limits,
             committer,
             registry,
+            secrets,
             live: LiveTable::default(),
             scheduler: Scheduler::new(limits.slots),
             timers: Timers::default(),
@@ -86,6 +99,12 @@ impl Engine {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.inner.registry
+    }
+
+    /// A tenant's secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.inner.secrets
     }
 
     /// The limits in force.

@@ -9,7 +9,7 @@ pub enum Error {
     /// There is no such thing, or it is another tenant's (semantics P6).
     #[error("there is no {what} {id:?}")]
     NotFound {
-        /// `workflow`, `function`, `execution`.
+        /// `workflow`, `function`, `execution`, `secret`.
         what: &'static str,
         /// What was asked for.
         id: String,

@@ -23,6 +23,7 @@ mod registry;
 mod rows;
 mod scheduler;
 pub mod schema;
+mod secrets;
 mod subscriptions;
 mod supervisor;
 mod timers;
@@ -44,3 +45,6 @@ pub use lists::{Executions, ListRequest, ShownStatus};
 pub use query::{HISTORY_PAGE, History};
 pub use registry::{Deployed, Function, Imports, Registry, StoredWorkflow, Upload};
 pub use scheduler::Slots;
+pub use secrets::{
+    Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
+};

@@ -19,6 +19,8 @@ pub struct Limits {
     pub functions: usize,
     /// `workflows` per tenant: lists are answered whole.
     pub workflows: usize,
+    /// `secrets` per tenant: a list of their names stays short enough to look through.
+    pub secrets: usize,
     /// `fuel` per attempt: about five seconds of compute.
     pub fuel: u64,
     /// `memory_bytes` per attempt, all memories together.
@@ -42,6 +44,7 @@ impl Default for Limits {
             definition_bytes: 1 << 20,
             functions: 1_000,
             workflows: 1_000,
+            secrets: 1_000,
             fuel: 10_000_000_000,
             memory_bytes: 128 << 20,
             attempt_timeout: Duration::from_secs(60 * 60),

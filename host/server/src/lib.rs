@@ -5,6 +5,7 @@ mod connections;
 mod error;
 mod extract;
 mod guard;
+mod master;
 mod negotiate;
 mod routes;
 mod serve;
@@ -12,6 +13,7 @@ mod socket;
 mod system;
 mod uploads;
 
+pub use master::{MasterKeyError, MasterKeySource};
 pub use serve::{Config, Server, StartError};
 pub use stepwell_core::picture;
 pub use stepwell_engine::Limits;

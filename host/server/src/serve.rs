@@ -2,6 +2,7 @@
 
 use crate::auth::{KeyError, Keys};
 use crate::connections;
+use crate::master::{self, MasterKeyError, MasterKeySource};
 use crate::routes::{self, App};
 use crate::system::{SystemClock, SystemEntropy};
 use std::future::Future;
@@ -30,6 +31,8 @@ pub struct Config {
     pub data: PathBuf,
     /// `STEPWELL_ADMIN_KEY`
     pub admin_key: Option<String>,
+    /// Where the key is that secrets are sealed with.
+    pub master_key: MasterKeySource,
     /// The program that compiles components.
     pub compiler: CompilerCommand,
     /// The numbers.
@@ -58,6 +61,9 @@ pub enum StartError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The master key.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
     /// The unfinished executions.
     #[error("the unfinished executions cannot be read: {0}")]
     Engine(#[from] stepwell_engine::Error),
@@ -100,12 +106,15 @@ impl Server {
         let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
         let notes = Arc::new(notes.map_err(failed)?);
         let keys = Keys::new(Arc::clone(&store), config.admin_key.as_deref())?;
+        let entropy = Arc::new(SystemEntropy);
+        let keyring = master::keyring((&config.master_key, &config.data), &store, entropy.clone()).await?;
         let ports = Ports {
             runtime: runtime(&config, &store)?,
             store,
             clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
+            entropy,
             notes,
+            keyring: Arc::new(keyring),
         };
         let engine = Engine::start(ports, config.limits).await?;
         let first_key = keys.first_key(SystemClock.now()).await?;

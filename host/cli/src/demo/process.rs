@@ -18,7 +18,11 @@ impl ServerProcess {
         let program = std::env::current_exe().context("this program's own file is not found")?;
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-        command.env_remove("STEPWELL_ADMIN_KEY").env("STEPWELL_LOG", "warn").stdout(Stdio::piped());
+        let own = ["STEPWELL_ADMIN_KEY", "STEPWELL_MASTER_KEY", "STEPWELL_MASTER_KEY_FILE"];
+        for variable in own {
+            command.env_remove(variable);
+        }
+        command.env("STEPWELL_LOG", "warn").stdout(Stdio::piped());
         let mut child = command.spawn().context("the server did not start")?;
         let stdout = child.stdout.take().context("the server has no output")?;
         let mut first_key = None;

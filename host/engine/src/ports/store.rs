@@ -111,6 +111,8 @@ pub enum DocumentKind {
     Idempotency = 6,
     /// Key: a name. Facts of this installation.
     Setting = 7,
+    /// Key: its name. A secret, sealed.
+    Secret = 16,
 }
 
 /// What must be true of a document before it is written.

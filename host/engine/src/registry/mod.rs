@@ -1,6 +1,7 @@
 //! A tenant's workflows and functions: checked when they come in, kept as documents, cached as values.
 
 mod functions;
+mod webhook_secrets;
 mod workflows;
 
 pub use functions::{Deployed, Function, Imports, Upload};
@@ -10,6 +11,7 @@ use crate::Error;
 use crate::committer::Committer;
 use crate::limits::Limits;
 use crate::ports::{Clock, DocumentKind, DocumentWrite, Expect, Page, Runtime, Store};
+use crate::secrets::Keyring;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,7 @@ pub struct Registry {
     runtime: Arc<dyn Runtime>,
     clock: Arc<dyn Clock>,
     committer: Committer,
+    keyring: Arc<Keyring>,
     limits: Limits,
     workflows: Cache<(String, Option<u32>), StoredWorkflow>,
     functions: Arc<Cache<String, Function>>,
@@ -36,6 +39,8 @@ pub struct RegistryParts {
     pub clock: Arc<dyn Clock>,
     /// Writes.
     pub committer: Committer,
+    /// Seals the secrets of definitions.
+    pub keyring: Arc<Keyring>,
     /// How much a tenant may have.
     pub limits: Limits,
 }
@@ -44,8 +49,9 @@ impl Registry {
     /// An empty cache over the store.
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
-        let RegistryParts { store, runtime, clock, committer, limits } = parts;
-        Self { store, runtime, clock, committer, limits, workflows: Cache::default(), functions: Arc::default() }
+        let RegistryParts { store, runtime, clock, committer, keyring, limits } = parts;
+        let (workflows, functions) = (Cache::default(), Arc::default());
+        Self { store, runtime, clock, committer, keyring, limits, workflows, functions }
     }
 
     /// All documents of a kind, at most `most` and one more.

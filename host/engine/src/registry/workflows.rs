@@ -1,5 +1,6 @@
 //! Workflow definitions, revision by revision.
 
+use super::webhook_secrets::{Hidden, SealedSecrets};
 use super::{Registry, numbered, read, write};
 use crate::Error;
 use crate::ports::{CommitError, DocumentKind, Expect, Transition};
@@ -23,6 +24,9 @@ struct Document {
     revision: u32,
     definition: Value,
     warnings: Vec<Warning>,
+    /// The secrets that the definition does not show.
+    #[serde(default, skip_serializing_if = "SealedSecrets::is_empty")]
+    sealed: SealedSecrets,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -42,6 +46,16 @@ impl StoredWorkflow {
         answer["createdAt"] = json!(self.document.created_at.rfc3339());
         answer["updatedAt"] = json!(self.document.updated_at.rfc3339());
         answer
+    }
+
+    /// The definition, without its secrets.
+    pub(super) fn definition(&self) -> &Value {
+        &self.document.definition
+    }
+
+    /// Its secrets.
+    pub(super) fn sealed(&self) -> &SealedSecrets {
+        &self.document.sealed
     }
 
     fn read(id: &str, document: Document) -> Result<Arc<Self>, Error> {
@@ -71,12 +85,11 @@ impl Registry {
             let message = format!("{} workflows are stored, the most that a tenant may have", self.limits.workflows);
             return Err(Error::LimitReached { limit: "workflows", message });
         }
-        let mut dropped = Vec::new();
-        drop_secrets(&mut body, &mut dropped);
+        let hidden = Hidden::take(&mut body, None).map_err(Error::InvalidDefinition)?;
         for number in 1..SLUGS_TRIED {
             let id = if number == 1 { base.clone() } else { format!("{base}-{number}") };
             let reserved = RESERVED.contains(&id.as_str());
-            if !reserved && let Some(stored) = self.try_create(tenant, &id, &body, &dropped).await? {
+            if !reserved && let Some(stored) = self.try_create(tenant, &id, &body, &hidden).await? {
                 return Ok(stored);
             }
             if given.is_some() {
@@ -99,15 +112,15 @@ impl Registry {
         tenant: TenantId,
         id: &str,
         body: &Map<String, Value>,
-        dropped: &[Warning],
+        hidden: &Hidden,
     ) -> Result<Option<Arc<StoredWorkflow>>, Error> {
         let definition = named(id, body);
         let Checked { workflow, mut warnings } =
             definition::check(id, 1, &definition).map_err(Error::InvalidDefinition)?;
-        warnings.extend_from_slice(dropped);
         warnings.extend(self.unregistered(tenant, &workflow).await?);
+        let sealed = self.seal(tenant, id, hidden).await?;
         let now = self.clock.now();
-        let document = Document { revision: 1, definition, warnings, created_at: now, updated_at: now };
+        let document = Document { revision: 1, definition, warnings, sealed, created_at: now, updated_at: now };
         let documents = vec![
             write(DocumentKind::Workflow, id.to_owned(), &document, Expect::Absent)?,
             write(DocumentKind::WorkflowRevision, numbered(id, 1), &document, Expect::Absent)?,
@@ -214,20 +227,6 @@ fn named(id: &str, body: &Map<String, Value>) -> Value {
         }
     }
     Value::Object(definition)
-}
-
-/// Webhook triggers are not active yet and there is nothing to seal a secret with: it is not kept, rather than kept in the open.
-fn drop_secrets(body: &mut Map<String, Value>, warnings: &mut Vec<Warning>) {
-    let triggers = body.get_mut("triggers").and_then(Value::as_array_mut).into_iter().flatten();
-    for (at, trigger) in triggers.enumerate() {
-        let Some(secret) = trigger.get_mut("config").and_then(|config| config.get_mut("secret")) else { continue };
-        *secret = json!("***");
-        warnings.push(Warning {
-            pointer: format!("/triggers/{at}/config/secret"),
-            code: "inactive_trigger".to_owned(),
-            message: "the secret was not kept, because webhook triggers are not active in this version".to_owned(),
-        });
-    }
 }
 
 /// `Process Order!` as `process-order`.

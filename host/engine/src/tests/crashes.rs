@@ -63,7 +63,7 @@ fn crash_at_every_commit() {
     let (expected, commits) = undisturbed();
     assert!(commits >= 10, "five functions, the workflow, and the lines of the journal: {commits}");
     for point in [FaultPoint::Before, FaultPoint::After] {
-        for commit in 0..commits {
+        for commit in FIRST_COMMIT..commits {
             let mut disk = Disk::new();
             disk.store.fail_at(commit, point);
             let answer = live_until_done(&mut disk, own_step);
@@ -86,7 +86,7 @@ fn every_step_runs_twice() {
     // Dying before the commit of a step's result: it runs again, under the same key.
     let mut twice = std::collections::BTreeSet::new();
     let (_, commits) = undisturbed();
-    for commit in 0..commits {
+    for commit in FIRST_COMMIT..commits {
         let mut disk = Disk::new();
         disk.store.fail_at(commit, FaultPoint::Before);
         live_until_done(&mut disk, own_step);
@@ -239,7 +239,7 @@ fn a_shutdown_is_no_strike_and_its_attempts_run_again_uncounted() {
 fn a_store_that_refuses_for_a_while_loses_nothing() {
     let (expected, commits) = undisturbed();
     // The first seven are uploads, the definition and the start itself: there the caller is told.
-    for commit in 7..commits {
+    for commit in FIRST_COMMIT + 7..commits {
         let mut disk = Disk::new();
         disk.store.fail_at(commit, FaultPoint::Refuse);
         let answer = disk.life(FakeRuntime::new(own_step), |engine| async move {

@@ -6,12 +6,13 @@ mod crashes;
 mod limits;
 mod lists;
 mod registry;
+mod secrets;
 mod starts;
 mod suspects;
 
 use crate::fakes::{FakeClock, FakeEntropy, FakeRuntime, FaultPoint, MemoryNotes, MemoryStore};
-use crate::ports::{Artifact, Clock, ExecutionKey, Fault, Invocation, Runtime, Store};
-use crate::{Engine, Error, Limits, Ports, StartRequest, Upload, codec};
+use crate::ports::{Artifact, Clock, Entropy, ExecutionKey, Fault, Invocation, Runtime, Store};
+use crate::{Engine, Error, Keyring, Limits, Ports, SealingKey, StartRequest, Upload, codec};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -26,6 +27,14 @@ use stepwell_core::time::Timestamp;
 
 pub const TENANT: TenantId = TenantId::DEFAULT;
 
+/// The key that seals what is on a [`Disk`].
+pub fn master_key() -> SealingKey {
+    SealingKey::parse(&"5a".repeat(32)).expect("a key")
+}
+
+/// The commits before this one are those of [`Disk::new`].
+pub const FIRST_COMMIT: u64 = 1;
+
 /// What survives a process.
 pub struct Disk {
     pub store: Arc<MemoryStore>,
@@ -36,7 +45,12 @@ pub struct Disk {
 
 impl Disk {
     pub fn new() -> Self {
-        Self { store: Arc::new(MemoryStore::new()), notes: Arc::default(), lives: 0, calls: Arc::default() }
+        let store = Arc::new(MemoryStore::new());
+        // Here, so that the check value's commit is none of those that a test counts.
+        let first = Keyring::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(FakeEntropy::new(1)), master_key());
+        futures_util::FutureExt::now_or_never(first).expect("memory answers at once").expect("the first key");
+        let store = Arc::new(store.reopen());
+        Self { store, notes: Arc::default(), lives: 0, calls: Arc::default() }
     }
 
     /// The next process on the same disk. It ends when `life` does, or when the store dies under it: then the answer is `None`.
@@ -54,12 +68,15 @@ impl Disk {
         let (store, notes, lives) = (Arc::clone(&self.store), Arc::clone(&self.notes), self.lives);
         let calls = runtime.calls();
         let result = tokio.block_on(async move {
+            let entropy: Arc<dyn Entropy> = Arc::new(FakeEntropy::new(lives * 7919));
+            let keyring = Keyring::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&entropy), master_key()).await;
             let ports = Ports {
                 store: Arc::clone(&store) as Arc<dyn Store>,
                 runtime: Arc::new(runtime) as Arc<dyn Runtime>,
                 clock: Arc::new(FakeClock::new(Timestamp(1_700_000_000_000 + lives * 1_000_000))) as Arc<dyn Clock>,
-                entropy: Arc::new(FakeEntropy::new(lives * 7919)),
+                entropy,
                 notes,
+                keyring: Arc::new(keyring.expect("the right key")),
             };
             let alive = async { life(Engine::start(ports, Limits::default()).await.expect("starts")).await };
             tokio::select! {

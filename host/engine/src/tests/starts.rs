@@ -172,7 +172,7 @@ fn a_start_is_seen_in_the_moment_between_its_commit_and_its_place_in_the_table()
 #[test]
 fn a_commit_that_the_store_is_unsure_of_neither_loses_nor_doubles() {
     let lines = with_order(|engine| async move { run_with(&engine, "k").await["steps"].clone() });
-    for commit in 6..13 {
+    for commit in FIRST_COMMIT + 6..FIRST_COMMIT + 13 {
         let mut disk = Disk::new();
         disk.store.fail_at(commit, FaultPoint::Unsure);
         let answer = disk.life(FakeRuntime::new(own_step), |engine| async move {

@@ -5,6 +5,7 @@ mod functions;
 mod health;
 mod listing;
 mod pictures;
+mod secrets;
 mod workflows;
 
 use crate::auth::Keys;
@@ -102,6 +103,8 @@ pub fn router(app: App) -> Router {
         .route("/functions", get(functions::list).post(functions::create))
         .route("/functions/execute", post(functions::execute))
         .route("/functions/{id}", get(functions::read).put(functions::upload))
+        .route("/secrets", get(secrets::list))
+        .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)
