@@ -3,7 +3,9 @@
 use crate::codec;
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, Transition};
+use crate::ports::{
+    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, RecordStatus, Transition,
+};
 use crate::rows::rows;
 use crate::{Error, records};
 use bytes::Bytes;
@@ -104,7 +106,11 @@ impl Engine {
             Ok(Applied::Ignored(_)) | Err(_) => return Err(unwritable("a blank execution refused to start")),
         };
         let unencodable = |error: codec::Undecodable| unwritable(&error.to_string());
-        let record = if next.is_ended() { records::ended(&next).map_err(unencodable)? } else { records::begun(&next) };
+        let record = if next.is_ended() {
+            records::ended(&next).map_err(unencodable)?
+        } else {
+            records::unfinished(&next, false)
+        };
         let journal = vec![Line { seq: 0, entry: codec::encode_entry(at, &entry).map_err(unencodable)? }];
         let lease = self.lease(key)?;
         let answer = document.map(|(key_hash, expect, request)| {
@@ -113,7 +119,7 @@ impl Engine {
             DocumentWrite { kind: DocumentKind::Idempotency, key: key_hash, value, expect }
         });
         let claim = Claim { id: key.id, lease, journal, record: Some(record) };
-        let live = Live::new(key, lease, workflow, next.clone());
+        let live = Live::new(key, lease, workflow, next.clone(), RecordStatus::Unfinished);
         let mut documents = rows(&live, &next, &commands);
         documents.extend(answer);
         let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };

@@ -10,6 +10,9 @@ use stepwell_core::time::Timestamp;
 /// Grows when the form of entries or records changes; older forms stay readable.
 const VERSION: u32 = 1;
 
+/// Grows when a state no longer goes on where an older one would: such snapshots are passed over, and the journal is read.
+const SNAPSHOT_VERSION: u32 = 1;
+
 /// What is stored does not read back.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecodable {
@@ -100,6 +103,23 @@ pub fn decode_outline(bytes: &[u8]) -> Result<serde_json::Value, Undecodable> {
     let stored: StoredOutline<serde_json::Value> = serde_json::from_slice(bytes)?;
     readable(stored.v)?;
     Ok(stored.outline)
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSnapshot<E> {
+    v: u32,
+    snapshot: E,
+}
+
+/// The whole state of an execution that is parked, results included: it goes on from there.
+pub fn encode_snapshot(execution: &Execution) -> Result<Bytes, Undecodable> {
+    Ok(serde_json::to_vec(&StoredSnapshot { v: SNAPSHOT_VERSION, snapshot: execution })?.into())
+}
+
+/// The state of a parked execution, read back. Its `lines` say how much of the journal is in it.
+pub fn decode_snapshot(bytes: &[u8]) -> Result<Execution, Undecodable> {
+    let stored: StoredSnapshot<Execution> = serde_json::from_slice(bytes)?;
+    if stored.v == SNAPSHOT_VERSION { Ok(stored.snapshot) } else { Err(Undecodable::Version { found: stored.v }) }
 }
 
 fn readable(version: u32) -> Result<(), Undecodable> {

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{Claim, CommitError, ExecutionKey, Line, Transition};
+use crate::ports::{Claim, CommitError, ExecutionKey, Line, RecordStatus, Transition};
 use crate::rows::rows;
 use crate::timers::Wake;
 use crate::{Error, codec, records};
@@ -27,21 +27,45 @@ impl Engine {
     /// # Errors
     /// [`Untold`]: nothing changed.
     pub(crate) async fn tell(&self, live: &Arc<Live>, entry: &Entry) -> Result<(), Untold> {
-        let commands = self.record(live, entry).await?;
-        self.carry_out(live, &commands);
+        let (live, commands) = self.record(live, entry).await?;
+        self.carry_out(&live, &commands);
         Ok(())
     }
 
     /// As [`Engine::happened`], but at a restart: an attempt that was lost runs again when it is its turn among the suspects.
     pub(crate) async fn record_loss(&self, live: &Arc<Live>, entry: &Entry) {
-        let Ok(mut commands) = self.record(live, entry).await else { return };
+        let Ok((live, mut commands)) = self.record(live, entry).await else { return };
         commands.retain(|command| !matches!(command, Command::RunAttempt { .. }));
-        self.carry_out(live, &commands);
+        self.carry_out(&live, &commands);
     }
 
-    /// Decides and commits; what is left to do is returned.
-    async fn record(&self, live: &Arc<Live>, entry: &Entry) -> Result<Vec<Command>, Untold> {
-        let _changing = live.changing.lock().await;
+    /// Decides and commits; what is left to do is returned, and for whom: an execution that has been parked meanwhile comes back for it.
+    async fn record(&self, live: &Arc<Live>, entry: &Entry) -> Result<(Arc<Live>, Vec<Command>), Untold> {
+        let mut live = Arc::clone(live);
+        loop {
+            {
+                let _changing = live.changing.lock().await;
+                if !live.has_left() {
+                    return Ok((Arc::clone(&live), self.record_here(&live, entry).await?));
+                }
+            }
+            match self.rouse(live.key).await {
+                Ok(Some(roused)) => live = roused,
+                Ok(None) => return Err(Untold::Ignored(Stale::ExecutionEnded)),
+                Err(error) => {
+                    tracing::error!(execution = %live.key.id, %error, "a parked execution cannot be read");
+                    if !matches!(error, Error::Unavailable(_)) || self.accepting().is_err() {
+                        return Err(Untold::Lost);
+                    }
+                    let clock = &self.inner.ports.clock;
+                    clock.sleep_until(clock.now().plus(COMMIT_PAUSE_MS)).await;
+                }
+            }
+        }
+    }
+
+    /// While nothing else changes it.
+    async fn record_here(&self, live: &Arc<Live>, entry: &Entry) -> Result<Vec<Command>, Untold> {
         let at = self.inner.ports.clock.now();
         let execution = live.execution();
         let (next, commands) = match apply(&execution, &live.workflow, at, entry) {
@@ -62,10 +86,11 @@ impl Engine {
                 return Err(Untold::Lost);
             }
         };
+        let stored = transition.execution.as_ref().and_then(|claim| Some(claim.record.as_ref()?.status));
         if !self.commit(live, transition).await {
             return Err(Untold::Lost);
         }
-        live.advance(*next);
+        live.advance(*next, stored);
         Ok(commands)
     }
 
@@ -113,9 +138,10 @@ impl Engine {
     }
 
     /// Nothing more is done for this execution in this process.
-    fn let_go(&self, live: &Live) {
+    pub(crate) fn let_go(&self, live: &Live) {
         self.inner.live.remove(live.key);
         self.inner.timers.forget(live.key);
+        self.inner.waiters.tell(live.key);
         live.stop_attempts();
     }
 
@@ -142,8 +168,12 @@ impl Engine {
                 Command::AnnounceEnd => {
                     self.inner.live.remove(live.key);
                     self.inner.timers.forget(live.key);
+                    self.inner.waiters.tell(live.key);
                 }
             }
+        }
+        if !live.execution().is_ended() {
+            self.watch_for_rest(live);
         }
     }
 
@@ -163,8 +193,16 @@ impl Engine {
     /// Never returns: carries out what is due.
     pub(crate) async fn watch_timers(&self) {
         loop {
+            let mut parked = Vec::new();
             for wake in self.inner.timers.due(self.inner.ports.clock.as_ref()).await {
                 match wake {
+                    Wake::Rouse(execution) => parked.push(execution),
+                    Wake::Rest(execution) => {
+                        if let Some(live) = self.inner.live.get(execution) {
+                            let engine = self.clone();
+                            self.inner.attempts.spawn("parking", async move { engine.rest(&live).await });
+                        }
+                    }
                     Wake::Attempt { execution, run, attempt } => {
                         if let Some(live) = self.inner.live.get(execution) {
                             self.spawn_attempt(&live, run, attempt);
@@ -173,6 +211,10 @@ impl Engine {
                     Wake::Deadline(execution) => self.time_came(execution, Entry::DeadlinePassed, wake),
                     Wake::Timer { execution, run } => self.time_came(execution, Entry::TimerFired { run }, wake),
                 }
+            }
+            if !parked.is_empty() {
+                let engine = self.clone();
+                self.inner.attempts.spawn("rousing", async move { engine.rouse_all(parked).await });
             }
         }
     }
@@ -201,7 +243,7 @@ pub(crate) enum Untold {
     Lost,
 }
 
-/// One journal line, and the record if the execution ends with it.
+/// One journal line, and the record if the execution ends with it or was parked before it.
 fn transition(
     live: &Live,
     (before, next): (&Execution, &Execution),
@@ -209,7 +251,13 @@ fn transition(
     commands: &[Command],
 ) -> Result<Transition, codec::Undecodable> {
     let line = Line { seq: before.lines, entry: codec::encode_entry(at, entry)? };
-    let record = if next.is_ended() { Some(records::ended(next)?) } else { None };
+    let record = if next.is_ended() {
+        Some(records::ended(next)?)
+    } else {
+        // The first entry after it was parked: from now on a start must load it again.
+        let known = live.stored() == Some(RecordStatus::Unfinished);
+        (!known).then(|| records::unfinished(next, live.has_begun()))
+    };
     let claim = Claim { id: live.key.id, lease: live.lease, journal: vec![line], record };
     Ok(Transition { tenant: live.key.tenant, execution: Some(claim), documents: rows(live, next, commands) })
 }

@@ -5,10 +5,13 @@ use crate::limits::Limits;
 use crate::live::LiveTable;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
+use crate::rousing::Rousing;
 use crate::scheduler::Scheduler;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::timers::Timers;
+use crate::waiters::Waiters;
+use crate::wakes::Wakes;
 use crate::{Error, recovery};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +48,9 @@ pub(crate) struct Inner {
     pub live: LiveTable,
     pub scheduler: Arc<Scheduler>,
     pub timers: Timers,
+    pub wakes: Wakes,
+    pub rousing: Rousing,
+    pub waiters: Waiters,
     /// Attempts and what follows from them: shutdown waits for these.
     pub attempts: Supervisor,
     /// Loops that never end by themselves.
@@ -84,6 +90,9 @@ impl Engine {
             live: LiveTable::default(),
             scheduler: Scheduler::new(limits.slots),
             timers: Timers::default(),
+            wakes: Wakes::default(),
+            rousing: Rousing::default(),
+            waiters: Waiters::default(),
             attempts: Supervisor::default(),
             loops,
             stopping: AtomicBool::new(false),
@@ -92,6 +101,8 @@ impl Engine {
         recovery::recover(&engine).await?;
         let watcher = engine.clone();
         engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
+        let watcher = engine.clone();
+        engine.inner.loops.spawn("wakes", async move { watcher.watch_wakes().await });
         Ok(engine)
     }
 
@@ -120,6 +131,12 @@ impl Engine {
     pub async fn health(&self) -> Result<(), Error> {
         self.accepting()?;
         Ok(self.inner.ports.store.health().await?)
+    }
+
+    /// How many executions are in memory: under way, or waiting for what comes soon.
+    #[must_use]
+    pub fn in_memory(&self) -> usize {
+        self.inner.live.len()
     }
 
     pub(crate) fn accepting(&self) -> Result<(), Error> {

@@ -16,10 +16,12 @@ mod limits;
 mod lists;
 mod live;
 mod notices;
+mod parking;
 mod query;
 mod records;
 mod recovery;
 mod registry;
+mod rousing;
 mod rows;
 mod scheduler;
 pub mod schema;
@@ -27,6 +29,8 @@ mod secrets;
 mod subscriptions;
 mod supervisor;
 mod timers;
+mod waiters;
+mod wakes;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;

@@ -113,6 +113,9 @@ impl Engine {
             let now = self.inner.ports.clock.now();
             return Ok(serde_json::to_value(records::shown(&live.execution(), now, live.has_begun())).ok());
         }
+        if found.status == RecordStatus::Parked {
+            return self.listed_as_stored(key, &found).await.map(Some);
+        }
         // It may have ended since it was looked at.
         let Some(record) = self.inner.ports.store.record(key).await? else { return Ok(None) };
         self.listed_as_stored(key, &record.summary()).await.map(Some)

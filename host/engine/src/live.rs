@@ -1,11 +1,12 @@
 //! Executions that are under way, in memory.
 
-use crate::ports::{ExecutionKey, Lease};
+use crate::ports::{ExecutionKey, Lease, RecordStatus};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::definition::Workflow;
 use stepwell_core::execution::{Execution, RunIx, RunState};
-use tokio::sync::{oneshot, watch};
+use stepwell_core::time::Timestamp;
+use tokio::sync::oneshot;
 
 /// One of them.
 pub struct Live {
@@ -18,24 +19,44 @@ pub struct Live {
     /// Held while an entry is applied and committed: one change at a time.
     pub changing: tokio::sync::Mutex<()>,
     committed: Mutex<Committed>,
-    ended: watch::Sender<bool>,
 }
 
 /// What everybody may see: only what is durable.
 struct Committed {
     execution: Arc<Execution>,
     begun: bool,
+    /// What its record says; `None`: unknown, because a store could not say whether it was written.
+    stored: Option<RecordStatus>,
+    /// It is being parked, or has been: nothing begins, and entries go to whoever takes its place.
+    left: bool,
+    /// When something last happened to it.
+    quiet_since: Timestamp,
+    /// Whether a timer will look whether it is still quiet.
+    looked_after: bool,
     cancel: BTreeMap<RunIx, oneshot::Sender<()>>,
 }
 
 impl Live {
-    /// An execution whose state is durable.
+    /// An execution whose state is durable, and what its record says.
     #[must_use]
-    pub fn new(key: ExecutionKey, lease: Lease, workflow: Arc<Workflow>, execution: Execution) -> Arc<Self> {
-        let ended = watch::channel(execution.is_ended()).0;
-        let begun = execution.lines > 1;
-        let committed = Mutex::new(Committed { execution: Arc::new(execution), begun, cancel: BTreeMap::new() });
-        Arc::new(Self { key, lease, workflow, changing: tokio::sync::Mutex::new(()), committed, ended })
+    pub fn new(
+        key: ExecutionKey,
+        lease: Lease,
+        workflow: Arc<Workflow>,
+        execution: Execution,
+        stored: RecordStatus,
+    ) -> Arc<Self> {
+        let committed = Committed {
+            begun: execution.lines > 1 || stored == RecordStatus::Parked,
+            stored: Some(stored),
+            left: false,
+            quiet_since: Timestamp(0),
+            looked_after: false,
+            execution: Arc::new(execution),
+            cancel: BTreeMap::new(),
+        };
+        let (changing, committed) = (tokio::sync::Mutex::new(()), Mutex::new(committed));
+        Arc::new(Self { key, lease, workflow, changing, committed })
     }
 
     /// Its durable state.
@@ -44,13 +65,58 @@ impl Live {
         Arc::clone(&self.lock().execution)
     }
 
-    /// Its state became this one; whoever waits for the end is told.
-    pub fn advance(&self, next: Execution) {
-        let ended = next.is_ended();
-        self.lock().execution = Arc::new(next);
-        if ended {
-            self.ended.send_replace(true);
+    /// Its state became this one, and its record, if it was written too.
+    pub fn advance(&self, next: Execution, stored: Option<RecordStatus>) {
+        let mut committed = self.lock();
+        committed.execution = Arc::new(next);
+        committed.stored = stored.or(committed.stored);
+    }
+
+    /// What its record says; `None`: unknown.
+    #[must_use]
+    pub fn stored(&self) -> Option<RecordStatus> {
+        self.lock().stored
+    }
+
+    /// Something happened to it now. True if no timer looks after it yet: the caller sets one.
+    pub fn changed(&self, now: Timestamp) -> bool {
+        let mut committed = self.lock();
+        committed.quiet_since = now;
+        !std::mem::replace(&mut committed.looked_after, true)
+    }
+
+    /// The timer has come.
+    pub fn look_no_more(&self) {
+        self.lock().looked_after = false;
+    }
+
+    /// When something last happened to it.
+    #[must_use]
+    pub fn quiet_since(&self) -> Timestamp {
+        self.lock().quiet_since
+    }
+
+    /// It leaves the memory, unless an attempt runs or it has left already: false. From now on nothing of it begins.
+    #[must_use]
+    pub fn leave(&self) -> bool {
+        let mut committed = self.lock();
+        if committed.left || !committed.cancel.is_empty() {
+            return false;
         }
+        committed.left = true;
+        true
+    }
+
+    /// It could not leave; this is what its record says now.
+    pub fn stay(&self, stored: Option<RecordStatus>) {
+        let mut committed = self.lock();
+        (committed.left, committed.stored) = (false, stored);
+    }
+
+    /// Whether it leaves, or has left: another one stands for it, or will.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.lock().left
     }
 
     /// Whether an attempt has had its turn.
@@ -64,7 +130,7 @@ impl Live {
     #[must_use]
     pub fn begin(&self, run: RunIx, attempt: u32) -> Option<(Arc<Execution>, oneshot::Receiver<()>)> {
         let mut committed = self.lock();
-        if committed.execution.paused.is_some() || committed.cancel.contains_key(&run) {
+        if committed.left || committed.execution.paused.is_some() || committed.cancel.contains_key(&run) {
             return None; // it is held back, or under way already: a resume asks for all that is outstanding
         }
         let state = committed.execution.run(run)?.state;
@@ -87,16 +153,13 @@ impl Live {
         self.lock().cancel.clear();
     }
 
-    /// Returns once it has ended.
-    pub async fn end(&self) {
-        // The sender lives as long as `self`: waiting cannot fail.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Committed> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Room for so many executions is always kept.
+const SPARE_ROOM: usize = 4_096;
 
 /// All of them.
 #[derive(Default)]
@@ -116,9 +179,21 @@ impl LiveTable {
         self.lock().get(&key).cloned()
     }
 
-    /// It ended.
+    /// It ended, or was parked.
     pub fn remove(&self, key: ExecutionKey) {
-        self.lock().remove(&key);
+        let mut by_key = self.lock();
+        by_key.remove(&key);
+        // A table that was large once gives its room back.
+        if by_key.capacity() > SPARE_ROOM && by_key.len() < by_key.capacity() / 8 {
+            let len = by_key.len();
+            by_key.shrink_to(len * 2);
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// Stops all attempts.

@@ -36,18 +36,19 @@ impl Engine {
     /// [`Error::NotFound`].
     pub async fn status(&self, tenant: TenantId, id: &str, wait: Option<Duration>) -> Result<String, Error> {
         let key = self.key(tenant, id)?;
-        if wait.is_some() && self.inner.live.get(key).is_none() {
-            // Perhaps it was committed a moment ago, and is not in the table yet.
-            self.inner.committer.settled().await;
-        }
-        if let (Some(wait), Some(live)) = (wait, self.inner.live.get(key)) {
+        // Before it is looked at, so that an end in between is not missed.
+        let waiting = wait.map(|wait| (wait, self.inner.waiters.wait(key)));
+        let mut seen = self.seen(key).await?;
+        if let Some((wait, waiting)) = waiting
+            && !seen.execution.is_ended()
+        {
             let until = self.inner.ports.clock.now().plus(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             tokio::select! {
-                () = live.end() => {}
+                () = waiting.end() => {}
                 () = self.inner.ports.clock.sleep_until(until) => {}
             }
+            seen = self.seen(key).await?;
         }
-        let seen = self.seen(key).await?;
         Ok(view(&seen.execution, &seen.workflow, self.inner.ports.clock.now(), seen.begun))
     }
 
@@ -92,8 +93,10 @@ impl Engine {
         }
         match record.status {
             RecordStatus::Quarantined => return Err(Error::broken("a quarantined execution was asked for", &key.id)),
-            RecordStatus::Unfinished | RecordStatus::Parked => {
-                return Err(Error::Unavailable("the execution is not loaded".to_owned()));
+            RecordStatus::Unfinished => return Err(Error::Unavailable("the execution is not loaded".to_owned())),
+            RecordStatus::Parked => {
+                let (execution, workflow) = self.parked_state(key, &record).await?;
+                return Ok(Seen { execution: Arc::new(execution), workflow, begun: true });
             }
             RecordStatus::Completed | RecordStatus::Failed => {}
         }

@@ -9,9 +9,16 @@ use stepwell_core::time::Timestamp;
 /// Longest text of an error in a list, in bytes: the execution itself has all of it.
 const SHOWN_ERROR_BYTES: usize = 400;
 
-/// The record of an execution that has begun, as it is stored with its start.
-pub fn begun(execution: &Execution) -> Record {
-    record(execution, RecordStatus::Unfinished, Bytes::new())
+/// The record of an execution that a start must load. `begun`: whether anything of it has had its turn.
+pub fn unfinished(execution: &Execution, begun: bool) -> Record {
+    let shown = shown(execution, execution.started_at, begun);
+    record(execution, RecordStatus::Unfinished, &shown, Bytes::new())
+}
+
+/// The record of an execution that leaves the memory until `wake`, or until somebody has something for it.
+pub fn parked(execution: &Execution, now: Timestamp, wake: Option<Timestamp>) -> Result<Record, Undecodable> {
+    let shown = shown(execution, now, true);
+    Ok(Record { wake, ..record(execution, RecordStatus::Parked, &shown, codec::encode_snapshot(execution)?) })
 }
 
 /// The record of an execution that ended.
@@ -21,7 +28,8 @@ pub fn ended(execution: &Execution) -> Result<Record, Undecodable> {
         Phase::Failed(_) => RecordStatus::Failed,
         Phase::Blank | Phase::Running => RecordStatus::Unfinished,
     };
-    Ok(record(execution, status, codec::encode_ended(execution)?))
+    let shown = shown(execution, execution.ended_at.unwrap_or(execution.started_at), true);
+    Ok(record(execution, status, &shown, codec::encode_ended(execution)?))
 }
 
 /// The record of an execution that is set aside.
@@ -32,15 +40,12 @@ pub fn quarantined(execution: &Execution) -> Record {
         error: Some("the server set it aside because its journal cannot go on; the server's log says why".to_owned()),
         ..shown(execution, execution.started_at, true)
     };
-    Record { outline: stored(&shown), ..record(execution, RecordStatus::Quarantined, Bytes::new()) }
+    record(execution, RecordStatus::Quarantined, &shown, Bytes::new())
 }
 
-fn record(execution: &Execution, status: RecordStatus, body: Bytes) -> Record {
+fn record(execution: &Execution, status: RecordStatus, shown: &Outline, body: Bytes) -> Record {
     let workflow = execution.started.as_ref().map_or_else(String::new, |started| started.workflow.clone());
-    // Nothing has had its turn when the start is stored; later records are of what has.
-    let shown =
-        shown(execution, execution.ended_at.unwrap_or(execution.started_at), status != RecordStatus::Unfinished);
-    Record { status, created: execution.started_at, wake: None, workflow, outline: stored(&shown), body }
+    Record { status, created: execution.started_at, wake: None, workflow, outline: stored(shown), body }
 }
 
 /// An execution in a list: errors are shortened, and their details left out.

@@ -7,7 +7,7 @@ use crate::live::Live;
 use crate::ports::{ExecutionKey, Lease, Note};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stepwell_core::execution::{Command, Entry, Execution, RunState, outstanding, replay};
+use stepwell_core::execution::{Command, Entry, RunState, outstanding};
 use stepwell_core::time::Timestamp;
 
 /// Executions and journal lines are read this many at a time.
@@ -50,7 +50,7 @@ struct Suspect {
 }
 
 async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]) -> Option<Suspect> {
-    let live = match load(engine, key, lease).await {
+    let live = match engine.load(key, lease, None).await {
         Ok(live) => live,
         Err(why) => {
             tracing::error!(execution = %key.id, %why, "the execution cannot be resumed");
@@ -109,30 +109,12 @@ fn run_one_by_one(engine: &Engine, mut suspects: Vec<Suspect>) {
     });
 }
 
-async fn load(engine: &Engine, key: ExecutionKey, lease: Lease) -> Result<Arc<Live>, Error> {
-    let journal = engine.journal(key).await?;
-    let Some((_, Entry::Started(started))) = journal.first() else {
-        return Err(Error::broken("a journal does not begin with a start", &key.id));
-    };
-    let stored = engine.inner.registry.revision(key.tenant, &started.workflow, started.revision).await?;
-    let workflow = Arc::clone(&stored.workflow);
-    let lines = journal.iter().map(|(at, entry)| (*at, entry));
-    match replay(Execution::blank(key.id), &workflow, lines) {
-        Ok(execution) => Ok(Live::new(key, lease, workflow, execution)),
-        Err(illegal) => {
-            let live = Live::new(key, lease, workflow, Execution::blank(key.id));
-            engine.quarantine(&live, &illegal).await;
-            Err(Error::Broken)
-        }
-    }
-}
-
 impl Engine {
-    /// All of a journal.
-    pub(crate) async fn journal(&self, key: ExecutionKey) -> Result<Vec<(Timestamp, Entry)>, Error> {
+    /// All of a journal from this line on.
+    pub(crate) async fn journal(&self, key: ExecutionKey, first: u32) -> Result<Vec<(Timestamp, Entry)>, Error> {
         let mut journal = Vec::new();
         loop {
-            let from = u32::try_from(journal.len()).unwrap_or(u32::MAX);
+            let from = first.saturating_add(u32::try_from(journal.len()).unwrap_or(u32::MAX));
             let page = self.inner.ports.store.journal(key, from, PAGE).await?;
             let complete = page.len() < PAGE;
             for line in page {

@@ -1,4 +1,4 @@
-//! What is to happen at a moment: retries after their pause, deadlines. In memory; a restart derives all of it again.
+//! What is to happen at a moment: retries after their pause, deadlines, parking and its end. In memory; a restart derives all of it again.
 
 use crate::ports::{Clock, ExecutionKey};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,12 +28,20 @@ pub enum Wake {
         /// Of which step run.
         run: RunIx,
     },
+    /// The execution may have been quiet for a while: is it to be parked?
+    Rest(ExecutionKey),
+    /// A parked execution must be back in memory.
+    Rouse(ExecutionKey),
 }
 
 impl Wake {
     fn execution(&self) -> ExecutionKey {
         match self {
-            Self::Attempt { execution, .. } | Self::Deadline(execution) | Self::Timer { execution, .. } => *execution,
+            Self::Attempt { execution, .. }
+            | Self::Timer { execution, .. }
+            | Self::Deadline(execution)
+            | Self::Rest(execution)
+            | Self::Rouse(execution) => *execution,
         }
     }
 }

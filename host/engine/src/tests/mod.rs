@@ -5,6 +5,7 @@
 mod crashes;
 mod limits;
 mod lists;
+mod parking;
 mod registry;
 mod secrets;
 mod starts;
