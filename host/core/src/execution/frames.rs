@@ -29,7 +29,7 @@ impl Turn<'_> {
     /// A frame begins with one token, which sets off for the first steps.
     pub(super) fn open_frame(&mut self, opening: Opening, first: &Exits) {
         let Some(owner) = self.next.run(opening.owner) else { return };
-        let (around, step, repeats, token) = (owner.frame, owner.step, owner.number > 1, owner.token);
+        let (around, step, token) = (owner.frame, owner.step, owner.token);
         let Some(parent) = self.next.frames.get(&around) else { return };
         if parent.depth >= FRAME_DEPTH {
             let message = format!(
@@ -50,7 +50,6 @@ impl Turn<'_> {
             iteration: if opening.iterates { id } else { parent.iteration },
             depth: parent.depth + 1,
             item: opening.item,
-            repeats: parent.repeats || (opening.iterates && repeats),
             ..Frame::default()
         };
         let Some(error) = self.next.tokens.get(&token).map(|token| token.error.clone()) else { return };

@@ -241,15 +241,10 @@ impl Turn<'_> {
         }
     }
 
-    /// Tokens of a group that are under way, rather than at a join of it or held back.
+    /// Tokens of a group that are under way, rather than at a join or held back: those wait for others, perhaps for one that is held.
     fn busy_in(&self, group: GroupId) -> usize {
         let of_group = self.next.tokens.values().filter(|token| token.groups.contains(&group));
-        let busy = of_group.filter(|token| match token.place {
-            Place::At { group: gathering, .. } => gathering != group,
-            Place::Held { group: held, .. } => held != group,
-            Place::In(_) | Place::Bound { .. } => true,
-        });
-        busy.count()
+        of_group.filter(|token| matches!(token.place, Place::In(_) | Place::Bound { .. })).count()
     }
 
     fn absorb(&mut self, token: TokenId) {

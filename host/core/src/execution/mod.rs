@@ -158,8 +158,6 @@ pub struct Frame {
     pub passed: Vec<RunIx>,
     /// How often each step has run in this iteration.
     pub numbers: BTreeMap<StepIx, u32>,
-    /// Whether a loop around it ran before in the same place, so that paths repeat.
-    pub repeats: bool,
 }
 
 /// How far an execution is.

@@ -246,15 +246,27 @@ impl<'a> Turn<'a> {
         let Some((iteration, path)) = self.next.frames.get(&frame).map(|f| (f.iteration, Arc::clone(&f.path))) else {
             return (1, Arc::from([]));
         };
+        let again = self.workflow.graph.is_shared(step) || self.repeats(frame);
+        let same = |run: &&Arc<Run>| run.step == step && run.path == path;
+        let elsewhere = if again { self.next.runs.iter().rev().find(same).map_or(0, |run| run.number) } else { 0 };
         let Some(frame) = self.next.frames.get_mut(&iteration).map(Arc::make_mut) else { return (1, path) };
-        let last = frame.numbers.get(&step).copied();
-        let last = last.unwrap_or_else(|| {
-            // A loop that ran here before has used the same path already.
-            let same = |run: &&Arc<Run>| run.step == step && run.path == path;
-            if frame.repeats { self.next.runs.iter().rev().find(same).map_or(0, |run| run.number) } else { 0 }
-        });
-        frame.numbers.insert(step, last.saturating_add(1));
-        (last.saturating_add(1), path)
+        let number = frame.numbers.get(&step).copied().unwrap_or(0).max(elsewhere).saturating_add(1);
+        frame.numbers.insert(step, number);
+        (number, path)
+    }
+
+    /// Whether a loop or `parallel` around has run more than once, or may run elsewhere: then iterations with equal paths are not the same.
+    fn repeats(&self, frame: FrameId) -> bool {
+        let mut at = frame;
+        while let Some(owner) = self.next.frames.get(&at).and_then(|frame| self.next.run(frame.owner?)) {
+            let around = self.next.frames.get(&owner.frame).map_or(FrameId::TOP, |frame| frame.iteration);
+            let counted = self.next.frames.get(&around).and_then(|frame| frame.numbers.get(&owner.step));
+            if self.workflow.graph.is_shared(owner.step) || counted.is_some_and(|count| *count > 1) {
+                return true;
+            }
+            at = owner.frame;
+        }
+        false
     }
 
     /// A condition was evaluated: transparent, the token keeps its result (D3).

@@ -30,6 +30,8 @@ pub struct Graph {
     regions: Vec<Region>,
     of_container: BTreeMap<StepIx, RegionIx>,
     unreachable: Vec<StepIx>,
+    /// Steps of more than one region.
+    shared: StepSet,
 }
 
 /// The definition's graph would take too long to analyse.
@@ -61,7 +63,13 @@ impl Graph {
         let reached = |step: &StepIx| regions.iter().any(|region| region.contains(*step));
         let steps = u32::try_from(outlines.len()).unwrap_or(u32::MAX);
         let unreachable = (0..steps).map(StepIx).filter(|step| !reached(step)).collect();
-        Ok(Self { forks, regions, of_container, unreachable })
+        let mut shared = StepSet::empty(outlines.len());
+        for step in (0..steps).map(StepIx) {
+            if regions.iter().filter(|region| region.contains(step)).nth(1).is_some() {
+                shared.insert(step);
+            }
+        }
+        Ok(Self { forks, regions, of_container, unreachable, shared })
     }
 
     /// The forks.
@@ -110,6 +118,12 @@ impl Graph {
     pub fn can_reach(&self, region: RegionIx, from: StepIx, join: StepIx) -> bool {
         let reaching: Option<&StepSet> = self.region(region).and_then(|region| region.reaching.get(&join));
         reaching.is_some_and(|set| set.contains(from))
+    }
+
+    /// Whether a step runs in more than one place: inside of several loops or branches, or inside and outside of one.
+    #[must_use]
+    pub fn is_shared(&self, step: StepIx) -> bool {
+        self.shared.contains(step)
     }
 
     /// Steps that nothing leads to from the start (semantics C1: warnings).

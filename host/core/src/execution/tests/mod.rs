@@ -4,8 +4,10 @@
 mod bounds;
 mod joins;
 mod language;
+mod loops;
 mod matrix;
 mod replaying;
+mod waits;
 
 use super::{
     Applied, Command, Entry, Execution, ExecutionLimits, Phase, Pin, Rerun, RunIx, Started, Trigger, apply, call,

@@ -4,33 +4,82 @@ use super::*;
 use crate::execution::replay;
 use proptest::prelude::*;
 
-/// A random definition of functions and conditions: any step may lead to any, so forks, joins, cycles and dead ends all occur.
-fn any_definition() -> impl Strategy<Value = Value> {
-    let targets = proptest::collection::btree_set(0usize..8, 0..4);
-    let step = (any::<bool>(), targets.clone(), targets, 0u8..6, any::<u8>());
-    proptest::collection::vec(step, 8).prop_map(|steps| {
-        let ids =
-            |set: &std::collections::BTreeSet<usize>| json!(set.iter().map(|i| format!("s{i}")).collect::<Vec<_>>());
-        let steps = steps.iter().enumerate().map(|(i, (condition, next, otherwise, config, seed))| {
-            let mut step = f(&format!("s{i}"), ids(next));
-            step["config"] = json!({"retries": seed % 3});
-            match config {
-                0 => step["config"]["onError"] = json!("continue"),
-                1 => step["config"]["onError"] = json!(format!("s{}", seed % 8)),
-                2 => step["config"]["join"] = json!({"count": 1 + seed % 3}),
-                3 => step["config"] = json!({"join": "any", "cancelRest": true}),
-                _ => {}
-            }
-            if *condition {
+/// What a random step is made of: type, targets on both sides, what its `config` says, and a number for everything else.
+type Parts = (u8, std::collections::BTreeSet<usize>, std::collections::BTreeSet<usize>, u8, u8);
+
+const STEPS: usize = 8;
+
+fn any_parts() -> impl Strategy<Value = Vec<Parts>> {
+    let targets = proptest::collection::btree_set(0..STEPS, 0..4);
+    proptest::collection::vec((0u8..10, targets.clone(), targets, 0u8..6, any::<u8>()), STEPS)
+}
+
+/// A random definition of all types that need nobody outside: any step may lead to any, so forks, joins, cycles, dead ends, loops in
+/// loops and branches in branches all occur. `onwards`: only to later steps, each condition on both sides, joins that wait for all.
+fn built(parts: &[Parts], onwards: bool) -> Value {
+    let steps = parts.iter().enumerate().map(|(i, (kind, next, otherwise, config, seed))| {
+        let ids = |set: &std::collections::BTreeSet<usize>| {
+            let there = set.iter().filter(|target| !onwards || **target > i);
+            json!(there.map(|target| format!("s{target}")).collect::<Vec<_>>())
+        };
+        let mut step = f(&format!("s{i}"), ids(next));
+        step["config"] = json!({"retries": seed % 3});
+        match config {
+            0 => step["config"]["onError"] = json!("continue"),
+            1 if !onwards => step["config"]["onError"] = json!(format!("s{}", seed % 8)),
+            2 if !onwards => step["config"]["join"] = json!({"count": 1 + seed % 3}),
+            3 if !onwards => step["config"] = json!({"join": "any", "cancelRest": true}),
+            _ => {}
+        }
+        let branches: Vec<Value> = ids(otherwise).as_array().cloned().unwrap_or_default();
+        match kind {
+            0 | 1 => {
                 step["type"] = json!("condition");
-                step["condition"] =
-                    json!(format!("execution.id != '' && ({seed} % 2 == 0 || steps.s{i}.status == 'pending')"));
-                step["config"]["else"] = ids(otherwise);
+                let met = format!("execution.id != '' && ({seed} % 2 == 0 || steps.s{i}.status == 'pending')");
+                step["condition"] = json!(met);
+                step["config"]["else"] = if onwards { ids(next) } else { ids(otherwise) };
             }
-            step
-        });
-        json!({ "steps": steps.collect::<Vec<_>>() })
-    })
+            2 | 3 => {
+                step["type"] = json!("loop");
+                step["config"]["items"] = json!([1, 2, 3][..usize::from(seed % 4)]);
+                step["config"]["concurrency"] = json!(1 + seed % 3);
+                step["config"]["continueOnError"] = json!(seed % 5 == 0);
+                step["config"]["done"] = ids(otherwise);
+            }
+            4 => {
+                step["type"] = json!("loop");
+                step["condition"] = json!(format!("index < {}", seed % 4));
+                step["config"]["done"] = ids(otherwise);
+            }
+            5 if !branches.is_empty() => {
+                step["type"] = json!("parallel");
+                step["config"]["branches"] = json!(branches);
+                step["config"]["maxConcurrency"] = json!(1 + seed % 3);
+            }
+            6 => {
+                step["type"] = json!("parallel");
+                step["config"]["maxConcurrency"] = json!(1 + seed % 3);
+            }
+            _ => {}
+        }
+        step
+    });
+    json!({ "steps": steps.collect::<Vec<_>>() })
+}
+
+/// No step run has a double: one token, one visit, one run.
+fn assert_runs_are_unique(world: &World<'_>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for run in world.execution.runs.iter() {
+        let key = crate::execution::run_key(world.workflow.step_id(run.step), &run.path, run.number);
+        assert!(seen.insert(key.clone()), "{key} twice");
+    }
+    let mut succeeded = std::collections::BTreeSet::new();
+    for (_, entry) in &world.journal {
+        if let Entry::StepSucceeded { run, .. } = entry {
+            assert!(succeeded.insert(*run), "{run:?} succeeded twice");
+        }
+    }
 }
 
 /// Decides by step, attempt and seed; about one in five fails.
@@ -49,8 +98,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn replay_equals_live(definition in any_definition(), seed in any::<u64>(), order in proptest::collection::vec(any::<usize>(), 1..64)) {
-        let w = super::definition(&definition);
+    fn replay_equals_live(parts in any_parts(), seed in any::<u64>(), order in proptest::collection::vec(any::<usize>(), 1..64)) {
+        let w = super::definition(&built(&parts, false));
         let limits = ExecutionLimits { step_runs: 60, journal_entries: 100, ..ExecutionLimits::default() };
         let mut world = World::start_with(&w, &json!({"seed": seed % 7}), limits);
         let (mut picks, mut lines) = (order.iter().cycle(), 0);
@@ -74,6 +123,35 @@ proptest! {
             }
         }
         prop_assert!(world.execution.is_ended(), "stuck with {:#?}", world.execution.tokens);
+        assert_runs_are_unique(&world);
+    }
+
+    /// With joins that wait for all, and at most one step that fails: whoever comes first, the end is the same.
+    #[test]
+    fn the_order_never_matters(parts in any_parts(), seed in any::<u64>(), fails in 0usize..16, orders in proptest::collection::vec(proptest::collection::vec(any::<usize>(), 1..40), 3)) {
+        let w = super::definition(&built(&parts, true));
+        let limits = ExecutionLimits { step_runs: 400, journal_entries: 1_000, ..ExecutionLimits::default() };
+        let failing = format!("s{fails}");
+        let behave = |step: &str, _: &Value, _: u32| {
+            if step == failing { Err(failure("bad")) } else { Ok(json!({ step: seed % 100 })) }
+        };
+        let mut ends = Vec::new();
+        for order in &orders {
+            let mut world = World::start_with(&w, &json!({"seed": seed % 7}), limits);
+            let mut picks = order.iter().cycle();
+            while !world.todo.is_empty() {
+                let at = *picks.next().unwrap_or(&0) % world.todo.len();
+                world.step(at, &behave);
+            }
+            prop_assert!(world.execution.is_ended(), "stuck with {:#?}", world.execution.tokens);
+            assert_runs_are_unique(&world);
+            ends.push(match &world.execution.phase {
+                Phase::Completed(result) => result.as_str().to_owned(),
+                Phase::Failed(error) => error.code.clone(),
+                other => panic!("{other:?}"),
+            });
+        }
+        prop_assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:?}");
     }
 }
 
