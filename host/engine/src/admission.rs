@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         key: ExecutionKey,
         workflow: Arc<Workflow>,
@@ -164,13 +164,13 @@ impl Engine {
         leases.into_iter().find(|lease| lease.shard == shard).ok_or(CommitError::Fenced(shard))
     }
 
-    fn new_id(&self) -> ExecutionId {
+    pub(crate) fn new_id(&self) -> ExecutionId {
         let mut random = [0; 10];
         self.inner.ports.entropy.fill(&mut random);
         ExecutionId::new(self.inner.ports.clock.now().0, random)
     }
 
-    fn check_size(&self, input: &Payload) -> Result<(), Error> {
+    pub(crate) fn check_size(&self, input: &Payload) -> Result<(), Error> {
         let limit = self.inner.limits.execution.payload_bytes;
         if input.as_str().len() as u64 <= limit {
             return Ok(());
@@ -182,7 +182,7 @@ impl Engine {
         Err(Error::TooLarge { limit: "payload_bytes", message })
     }
 
-    async fn pins(&self, tenant: TenantId, workflow: &Workflow) -> Result<BTreeMap<String, Pin>, Error> {
+    pub(crate) async fn pins(&self, tenant: TenantId, workflow: &Workflow) -> Result<BTreeMap<String, Pin>, Error> {
         let (mut pins, mut missing) = (BTreeMap::new(), Vec::new());
         for id in workflow.functions() {
             match self.inner.registry.function(tenant, id).await? {

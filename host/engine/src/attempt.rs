@@ -76,9 +76,7 @@ impl Engine {
     }
 
     fn step_failed(&self, (run, attempt): (RunIx, u32), failure: Failure, used: Usage) -> Entry {
-        let mut chance = [0; 4];
-        self.inner.ports.entropy.fill(&mut chance);
-        Entry::StepFailed { run, attempt, failure, chance: u32::from_be_bytes(chance), usage: usage(&used) }
+        Entry::StepFailed { run, attempt, failure, chance: self.chance(), usage: usage(&used) }
     }
 
     /// `None` if the attempt was stopped.

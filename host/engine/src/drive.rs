@@ -5,7 +5,7 @@ use crate::live::Live;
 use crate::ports::{Claim, CommitError, ExecutionKey, Line, RecordStatus, Transition};
 use crate::rows::rows;
 use crate::timers::Wake;
-use crate::{Error, codec, records};
+use crate::{Error, codec, notices, records};
 use std::sync::Arc;
 use stepwell_core::execution::{Applied, Command, Entry, Execution, Stale, apply};
 use stepwell_core::time::Timestamp;
@@ -159,13 +159,14 @@ impl Engine {
                 Command::CancelAttempt { run } => live.stop(run),
                 Command::WatchDeadline { at } => self.inner.timers.add(at, Wake::Deadline(live.key)),
                 Command::WatchTimer { run, at } => self.inner.timers.add(at, Wake::Timer { execution: live.key, run }),
+                Command::CancelChild { child } => self.heed(live.key.tenant, notices::cancel_key(child)),
                 // Rows of the same commit.
-                Command::CancelChild { .. }
-                | Command::ShowApproval { .. }
-                | Command::Subscribe { .. }
-                | Command::Unsubscribe { .. } => {}
+                Command::ShowApproval { .. } | Command::Subscribe { .. } | Command::Unsubscribe { .. } => {}
                 Command::StartChild { run } => self.start_child(live, run),
                 Command::AnnounceEnd => {
+                    if live.execution().started.as_ref().is_some_and(|started| started.parent.is_some()) {
+                        self.heed(live.key.tenant, notices::ended_key(live.key.id));
+                    }
                     self.inner.live.remove(live.key);
                     self.inner.timers.forget(live.key);
                     self.inner.waiters.tell(live.key);

@@ -15,6 +15,7 @@ use crate::wakes::Wakes;
 use crate::{Error, recovery};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stepwell_core::ids::TenantId;
 
 /// The world, as the engine sees it.
 #[derive(Clone)]
@@ -99,6 +100,7 @@ impl Engine {
         });
         let engine = Self { inner };
         recovery::recover(&engine).await?;
+        engine.heed_all(TenantId::DEFAULT).await?;
         let watcher = engine.clone();
         engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
         let watcher = engine.clone();

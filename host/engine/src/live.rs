@@ -173,6 +173,18 @@ impl LiveTable {
         self.lock().insert(live.key, live);
     }
 
+    /// Adds one, unless it is there already; false: it was.
+    #[must_use]
+    pub fn insert_new(&self, live: &Arc<Live>) -> bool {
+        match self.lock().entry(live.key) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(Arc::clone(live));
+                true
+            }
+        }
+    }
+
     /// One that is under way.
     #[must_use]
     pub fn get(&self, key: ExecutionKey) -> Option<Arc<Live>> {

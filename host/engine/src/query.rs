@@ -74,7 +74,7 @@ impl Engine {
         Ok(History { items, next })
     }
 
-    fn key(&self, tenant: TenantId, id: &str) -> Result<ExecutionKey, Error> {
+    pub(crate) fn key(&self, tenant: TenantId, id: &str) -> Result<ExecutionKey, Error> {
         Ok(ExecutionKey { tenant, id: id.parse().map_err(|_| not_found(id))? })
     }
 
@@ -118,7 +118,7 @@ impl Engine {
         Some(Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun: live.has_begun() })
     }
 
-    async fn stored_record(&self, key: ExecutionKey) -> Result<Record, Error> {
+    pub(crate) async fn stored_record(&self, key: ExecutionKey) -> Result<Record, Error> {
         self.inner.ports.store.record(key).await?.ok_or_else(|| not_found(&key.id.to_string()))
     }
 }

@@ -35,7 +35,8 @@ impl Rousing {
         self.turns.acquire().await.ok()
     }
 
-    async fn one_at_a_time(&self, key: ExecutionKey) -> Option<MutexGuard<'_, ()>> {
+    /// Held by whoever brings this execution back.
+    pub async fn one_at_a_time(&self, key: ExecutionKey) -> Option<MutexGuard<'_, ()>> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let slot = usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or_default();

@@ -14,7 +14,7 @@ pub(crate) fn rows(live: &Live, next: &Execution, commands: &[Command]) -> Vec<D
             Command::Subscribe { run } => rows.extend(subscriptions::subscribe(live, next, *run)),
             Command::Unsubscribe { run } => rows.extend(subscriptions::unsubscribe(live, next, *run)),
             Command::CancelChild { child } => rows.extend(notices::cancel_child(live, *child)),
-            Command::AnnounceEnd => rows.extend(notices::ended(live, next)),
+            Command::AnnounceEnd => rows.extend(notices::ended(next)),
             Command::RunAttempt { .. }
             | Command::CancelAttempt { .. }
             | Command::WatchDeadline { .. }

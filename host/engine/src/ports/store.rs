@@ -113,6 +113,8 @@ pub enum DocumentKind {
     Setting = 7,
     /// Key: its name. A secret, sealed.
     Secret = 16,
+    /// Key: what it is, `/`, an execution's id. What one execution has to tell another.
+    Notice = 40,
 }
 
 /// What must be true of a document before it is written.

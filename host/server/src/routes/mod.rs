@@ -1,5 +1,6 @@
 //! The routes of http-api.md, as far as this version has them.
 
+mod control;
 mod executions;
 mod functions;
 mod health;
@@ -100,6 +101,11 @@ pub fn router(app: App) -> Router {
         .route("/workflows/executions/{id}/graph", get(pictures::execution))
         .route("/workflows/executions/{id}", get(executions::status))
         .route("/workflows/executions/{id}/history", get(executions::history))
+        .route("/workflows/executions/{id}/cancel", post(control::cancel))
+        .route("/workflows/executions/{id}/pause", post(control::pause))
+        .route("/workflows/executions/{id}/resume", post(control::resume))
+        .route("/workflows/executions/{id}/retry", post(control::retry))
+        .route("/workflows/executions/{id}/rerun", post(control::rerun))
         .route("/functions", get(functions::list).post(functions::create))
         .route("/functions/execute", post(functions::execute))
         .route("/functions/{id}", get(functions::read).put(functions::upload))
