@@ -22,7 +22,7 @@ mod waiting;
 mod waits;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use apply::{Applied, Illegal, Stale, apply, outstanding, replay};
 pub use chunks::Chunks;

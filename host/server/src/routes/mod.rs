@@ -98,6 +98,7 @@ pub fn router(app: App) -> Router {
         .route("/workflows/executions", get(listing::executions))
         .route("/workflows/{id}/graph", get(pictures::workflow))
         .route("/workflows/executions/{id}/graph", get(pictures::execution))
+        .route("/workflows/executions/{id}/timeline", get(pictures::timeline))
         .route("/workflows/executions/{id}", get(executions::status))
         .route("/workflows/executions/{id}/history", get(executions::history))
         .route("/functions", get(functions::list).post(functions::create))
