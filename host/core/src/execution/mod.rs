@@ -30,7 +30,7 @@ pub use entry::{
     Answer, AttemptUsage, Command, Entry, ExecutionLimits, Kept, Parent, Pin, Reported, Rerun, Started, Trigger,
 };
 pub use input::{Call, call};
-pub use people::{ApprovalStatus, approval_status, approval_view};
+pub use people::{ApprovalStatus, approval_status, approval_view, cannot_answer};
 pub use rerun::{NotReached, kept_for};
 pub use view::{Outline, history_line, outline, view};
 pub use waiting::{ChildStart, child_start, event_matches};

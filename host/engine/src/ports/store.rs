@@ -113,6 +113,10 @@ pub enum DocumentKind {
     Setting = 7,
     /// Key: its name. A secret, sealed.
     Secret = 16,
+    /// Key: its id. A human step that was opened, as the API shows it.
+    Approval = 30,
+    /// Key: `p/`, id: those that are pending; `e/`, execution, `/`, id: those of an execution; `a/`, id: all.
+    ApprovalIndex = 31,
 }
 
 /// What must be true of a document before it is written.

@@ -1,5 +1,6 @@
 //! The routes of http-api.md, as far as this version has them.
 
+mod approvals;
 mod executions;
 mod functions;
 mod health;
@@ -104,6 +105,8 @@ pub fn router(app: App) -> Router {
         .route("/functions", get(functions::list).post(functions::create))
         .route("/functions/execute", post(functions::execute))
         .route("/functions/{id}", get(functions::read).put(functions::upload))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::read).post(approvals::answer))
         .route("/secrets", get(secrets::list))
         .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
         .route("/healthz", get(health::alive))
