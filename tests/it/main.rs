@@ -1,6 +1,7 @@
 //! The whole program through its front door: the real binary, HTTP, real guests, bad input.
 #![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod approvals;
 mod bad_input;
 mod crashes;
 mod demo;

@@ -103,6 +103,28 @@ fn an_execution_is_drawn_with_the_state_of_its_steps() {
     assert!(mermaid.contains("✗ Validate Order"), "{mermaid}");
 }
 
+#[test]
+fn an_execution_is_drawn_over_time() {
+    let server = Server::start();
+    let client = &server.client;
+    let id = deploy(client);
+    let ended = client.run(&id, &paid());
+    let path = format!("/workflows/executions/{}/timeline", ended["executionId"].as_str().expect("id"));
+    let timeline = client.get(&path).ok(200);
+    let bars = timeline["bars"].as_array().expect("bars");
+    assert_eq!(
+        (bars.len(), &timeline["leftOut"], &bars[0]["step"]),
+        (7, &json!(0), &json!("validate")),
+        "{timeline:#}"
+    );
+    assert_eq!((&bars[0]["status"], &bars[0]["spans"][0]["attempt"]), (&json!("completed"), &json!(1)));
+    let (status, kind, safety, svg) = picture(client, &path, Some("image/svg+xml"));
+    assert_eq!((status, kind.as_str(), safety[1].as_str()), (200, "image/svg+xml", "nosniff"));
+    assert!(svg.contains("Update Inventory") && svg.contains("timeline"), "{svg}");
+    assert_eq!(client.get(&format!("{path}?format=mermaid")).error(406), "not_acceptable");
+    assert_eq!(client.get("/workflows/executions/exec-nothing/timeline").error(404), "execution_not_found");
+}
+
 /// The command's output, and whether it ended well.
 fn stepwell(server: &Server, args: &[&str], key: &str) -> (bool, String, String) {
     let mut command = program();

@@ -83,14 +83,20 @@ impl ExecutionId {
 
 impl fmt::Display for ExecutionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = u128::from_be_bytes(self.0);
-        let mut text = [0u8; ULID_CHARS];
-        for (i, slot) in text.iter_mut().enumerate() {
-            let shift = 5 * (ULID_CHARS - 1 - i);
-            *slot = CROCKFORD[((value >> shift) & 31) as usize];
-        }
-        write!(f, "{EXECUTION_PREFIX}{}", String::from_utf8_lossy(&text))
+        write!(f, "{EXECUTION_PREFIX}{}", ulid(self.0))
     }
+}
+
+/// Sixteen bytes as a lowercase ULID: it sorts as they do.
+#[must_use]
+pub fn ulid(bytes: [u8; 16]) -> String {
+    let value = u128::from_be_bytes(bytes);
+    let mut text = [0u8; ULID_CHARS];
+    for (i, slot) in text.iter_mut().enumerate() {
+        let shift = 5 * (ULID_CHARS - 1 - i);
+        *slot = CROCKFORD[((value >> shift) & 31) as usize];
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 impl fmt::Debug for ExecutionId {

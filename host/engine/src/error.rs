@@ -1,6 +1,7 @@
 //! Our bad outcomes, by what a caller can do about them (architecture.md section 7). A function's bad outcome is data, not one of these.
 
 use crate::ports::{CommitError, Place, RuntimeError, StoreError, Unfit};
+use crate::schema::Violation;
 use stepwell_core::definition::Fault;
 
 /// Why a request was not carried out. `message` texts are for the caller; what only operators may see is logged where it happens.
@@ -9,7 +10,7 @@ pub enum Error {
     /// There is no such thing, or it is another tenant's (semantics P6).
     #[error("there is no {what} {id:?}")]
     NotFound {
-        /// `workflow`, `function`, `execution`, `secret`.
+        /// `workflow`, `function`, `execution`, `approval`, `secret`.
         what: &'static str,
         /// What was asked for.
         id: String,
@@ -36,6 +37,17 @@ pub enum Error {
     /// Functions that the workflow names are not registered (P2).
     #[error("these functions are not registered: {}; upload them with PUT /functions/{{id}}", .0.join(", "))]
     MissingFunctions(Vec<String>),
+    /// The input does not match its schema (P3).
+    #[error("the input does not match its schema: {}", places(.0))]
+    InvalidInput(Vec<Violation>),
+    /// The caller may not do this.
+    #[error("{message}")]
+    Forbidden {
+        /// Stable code.
+        code: &'static str,
+        /// Why.
+        message: String,
+    },
     /// Well formed, but refused.
     #[error("{message}")]
     Refused {
@@ -74,6 +86,15 @@ pub enum Error {
     /// Our fault.
     #[error("the server failed; its log says why")]
     Broken,
+}
+
+/// The first of them.
+fn places(violations: &[Violation]) -> String {
+    let places = violations.iter().take(3).map(|violation| match violation.pointer.as_str() {
+        "" => violation.message.clone(),
+        pointer => format!("{pointer}: {}", violation.message),
+    });
+    places.collect::<Vec<_>>().join("; ")
 }
 
 fn first(faults: &[Fault]) -> String {

@@ -4,6 +4,7 @@
 //! [`attempt`] calls the function through the runtime port and reports back, and so on until the execution ends.
 
 mod admission;
+mod answers;
 mod approvals;
 mod attempt;
 mod children;
@@ -45,6 +46,8 @@ mod tests;
 
 pub use admission::StartRequest;
 pub use control::{Control, RerunRequest};
+pub use answers::{BY_BYTES, COMMENT_BYTES};
+pub use approvals::{ApprovalRequest, Approvals, is_approval_id};
 pub use engine::{Engine, Ports};
 pub use error::Error;
 pub use limits::Limits;

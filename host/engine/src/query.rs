@@ -9,9 +9,15 @@ use std::time::Duration;
 use stepwell_core::definition::Workflow;
 use stepwell_core::execution::{Execution, RunIx, history_line, view};
 use stepwell_core::ids::TenantId;
+use stepwell_core::picture::Bars;
 
 /// Most lines of a history in one answer.
 pub const HISTORY_PAGE: usize = 1_000;
+
+/// Most lines of a journal that a timeline is made from: it has 400 bars, and most steps have one attempt.
+const TIMELINE_LINES: u32 = 4_000;
+/// Lines that are in memory at once for it.
+const TIMELINE_PART: usize = 64;
 
 /// A part of a history.
 #[derive(Debug)]
@@ -72,6 +78,30 @@ impl Engine {
             items.push(history_line(line.seq, at, &entry, step_of));
         }
         Ok(History { items, next })
+    }
+
+    /// When each step of an execution ran.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn bars(&self, tenant: TenantId, id: &str) -> Result<Bars, Error> {
+        let key = self.key(tenant, id)?;
+        let seen = self.seen(key).await?;
+        let mut bars = Bars::new(&seen.execution, &seen.workflow, self.inner.ports.clock.now());
+        // A line holds a result of up to a payload: few at a time, and no more than the bars can show.
+        let last = seen.execution.lines.min(TIMELINE_LINES);
+        let mut from = 0;
+        while from < last {
+            let lines = self.inner.ports.store.journal(key, from, TIMELINE_PART).await?;
+            let Some(end) = lines.last().map(|line| line.seq) else { break };
+            for line in lines.iter().filter(|line| line.seq < last) {
+                let decoded = codec::decode_entry(&line.entry);
+                let (at, entry) = decoded.map_err(|e| Error::broken("a journal line cannot be read", &e))?;
+                bars.line(at, &entry);
+            }
+            from = end.saturating_add(1);
+        }
+        Ok(bars)
     }
 
     pub(crate) fn key(&self, tenant: TenantId, id: &str) -> Result<ExecutionKey, Error> {

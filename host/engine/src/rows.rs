@@ -3,6 +3,7 @@
 use crate::live::Live;
 use crate::ports::DocumentWrite;
 use crate::{approvals, notices, subscriptions};
+use std::collections::BTreeSet;
 use stepwell_core::execution::{Command, Execution};
 
 /// The documents that these commands stand for. `next` is the state after the entry.
@@ -22,5 +23,10 @@ pub(crate) fn rows(live: &Live, next: &Execution, commands: &[Command]) -> Vec<D
             | Command::StartChild { .. } => {}
         }
     }
+    // Of one approval that was opened and closed by the same entry, the last word counts.
+    let mut named = BTreeSet::new();
+    rows.reverse();
+    rows.retain(|row: &DocumentWrite| named.insert((row.kind, row.key.clone())));
+    rows.reverse();
     rows
 }

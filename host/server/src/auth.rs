@@ -27,6 +27,38 @@ pub struct Caller {
     pub tenant: TenantId,
     /// Who they are, for `by` in histories.
     pub subject: String,
+    /// What they may do.
+    pub scopes: Vec<String>,
+    /// The groups that they are in, as `group:x` (semantics H2).
+    pub groups: Vec<String>,
+}
+
+/// The scope that includes all others.
+const ADMIN: &str = "admin";
+
+impl Caller {
+    /// Somebody who may do everything.
+    fn admin(tenant: TenantId) -> Self {
+        Self { tenant, subject: "admin".to_owned(), scopes: vec![ADMIN.to_owned()], groups: Vec::new() }
+    }
+
+    /// Whether the key has this scope.
+    #[must_use]
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|has| has == scope || has == ADMIN)
+    }
+
+    /// The same as an answer: 403.
+    ///
+    /// # Errors
+    /// The key does not have the scope.
+    pub fn needs(&self, scope: &str) -> Result<(), ApiError> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        let message = format!("this needs a key with the scope `{scope}`");
+        Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,6 +66,8 @@ pub struct Caller {
 struct StoredKey {
     subject: String,
     scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
     created_at: Timestamp,
 }
 
@@ -68,7 +102,7 @@ impl Keys {
             if own.len() < OWN_KEY_CHARS || !own.bytes().all(|b| b.is_ascii_graphic()) {
                 return Err(KeyError::WeakKey);
             }
-            known.insert(hash(own), Caller { tenant: TenantId::DEFAULT, subject: "admin".to_owned() });
+            known.insert(hash(own), Caller::admin(TenantId::DEFAULT));
         }
         Ok(Self { store, known: Mutex::new(known) })
     }
@@ -84,7 +118,8 @@ impl Keys {
             return Ok(None);
         }
         let key = format!("{PREFIX}{}", system::random_text::<32>());
-        let value = StoredKey { subject: "admin".to_owned(), scopes: vec!["admin".to_owned()], created_at: now };
+        let Caller { subject, scopes, groups, .. } = Caller::admin(TenantId::DEFAULT);
+        let value = StoredKey { subject, scopes, groups, created_at: now };
         let value = serde_json::to_vec(&value).map_err(|e| KeyError::Refused(e.to_string()))?;
         let write = DocumentWrite {
             kind: DocumentKind::ApiKey,
@@ -108,7 +143,8 @@ impl Keys {
         let Some(bytes) = stored.map_err(stepwell_engine::Error::from)? else { return Ok(None) };
         let stored: StoredKey = serde_json::from_slice(&bytes)
             .map_err(|e| ApiError::from(stepwell_engine::Error::broken("an API key cannot be read", &e)))?;
-        let caller = Caller { tenant: TenantId::DEFAULT, subject: stored.subject };
+        let StoredKey { subject, scopes, groups, .. } = stored;
+        let caller = Caller { tenant: TenantId::DEFAULT, subject, scopes, groups };
         self.lock().insert(hash, caller.clone());
         Ok(Some(caller))
     }
@@ -136,5 +172,21 @@ impl FromRequestParts<App> for Caller {
             return Err(missing());
         }
         app.keys().caller(key).await?.ok_or_else(|| refused("this API key is not known"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_scope_includes_all_others_and_no_other_does() {
+        let admin = Caller::admin(TenantId::DEFAULT);
+        let scopes = vec!["approve".to_owned()];
+        let approver = Caller { scopes, ..admin.clone() };
+        let nobody = Caller { scopes: Vec::new(), ..admin.clone() };
+        let may = |caller: &Caller| (caller.may("admin"), caller.may("approve"));
+        assert_eq!((may(&admin), may(&approver), may(&nobody)), ((true, true), (false, true), (false, false)));
+        assert_eq!(nobody.needs("approve").map_err(|error| error.status()), Err(StatusCode::FORBIDDEN));
     }
 }

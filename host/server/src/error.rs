@@ -210,6 +210,18 @@ impl From<Error> for ApiError {
                 let fields = fields.collect();
                 Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "missing_functions", message) }
             }
+            Error::InvalidInput(violations) => {
+                let fields = violations.into_iter().map(|violation| FieldError {
+                    field: field_name(&violation.pointer),
+                    pointer: violation.pointer,
+                    code: "schema_violation".to_owned(),
+                    message: violation.message,
+                    place: None,
+                });
+                let fields = fields.collect();
+                Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message) }
+            }
+            Error::Forbidden { code, .. } => Self::new(StatusCode::FORBIDDEN, code, message),
             Error::Refused { code, .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message),
             Error::InvalidScript { place, .. } => {
                 let at = FieldError {

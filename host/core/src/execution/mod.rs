@@ -22,7 +22,7 @@ mod waiting;
 mod waits;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use apply::{Applied, Illegal, Stale, apply, outstanding, replay};
 pub use chunks::Chunks;
@@ -30,7 +30,7 @@ pub use entry::{
     Answer, AttemptUsage, Command, Entry, ExecutionLimits, Kept, Parent, Pin, Reported, Rerun, Started, Trigger,
 };
 pub use input::{Call, call};
-pub use people::{ApprovalStatus, approval_status, approval_view};
+pub use people::{ApprovalStatus, approval_status, approval_view, cannot_answer};
 pub use rerun::{NotReached, kept_for};
 pub use view::{Outline, history_line, outline, view};
 pub use waiting::{ChildStart, child_start, event_matches};

@@ -28,6 +28,9 @@ pub enum ApprovalStatus {
 }
 
 impl ApprovalStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Cancelled];
+
     /// As the API writes it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -192,6 +195,19 @@ pub(super) fn may_answer(
         return Some(Stale::MayNotAnswer);
     }
     approval.decisions.iter().any(|decision| decision.by == answer.by).then_some(Stale::AlreadyAnswered)
+}
+
+/// Why an answer would change nothing now; `None`: it would count. The same rule that [`super::apply`] keeps, for whoever asks first.
+#[must_use]
+pub fn cannot_answer(execution: &Execution, workflow: &Workflow, at: RunIx, answer: &Answer) -> Option<Stale> {
+    if execution.is_ended() {
+        return Some(Stale::ExecutionEnded);
+    }
+    let Some(run) = execution.run(at).filter(|run| run.state == RunState::Waiting) else {
+        return Some(Stale::RunEnded);
+    };
+    let Some(Wait::Approval(approval)) = run.wait.as_deref() else { return Some(Stale::RunEnded) };
+    may_answer(execution, workflow, (at, approval), answer)
 }
 
 fn standing(approval: &Approval, reject_when_impossible: bool) -> Standing {

@@ -12,6 +12,7 @@ mod progress;
 mod read;
 mod svg;
 mod text;
+mod timeline;
 mod tree;
 
 #[cfg(test)]
@@ -20,8 +21,9 @@ mod tests;
 pub use mermaid::mermaid;
 pub use model::{About, Edge, EdgeKind, Figure, Progress, Shape, Status, Story};
 pub use progress::Answer;
-pub use read::figure;
+pub use read::{about, figure};
 pub use svg::svg;
+pub use timeline::{BARS, Bar, Bars, Span, Timeline, timeline_svg};
 pub use tree::{Colour, tree};
 
 /// Most edges of an SVG picture: more are a black surface, and each is looked at in every round of the layout.

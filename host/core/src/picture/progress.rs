@@ -49,16 +49,22 @@ struct StepAnswer {
 }
 
 impl Answer {
-    /// Puts the state of each step into the picture of its workflow's revision. `now`: for what is still under way.
-    pub fn onto(&self, figure: &mut Figure, now: Timestamp) {
-        figure.execution = Some(Story {
+    /// What stands above its pictures.
+    #[must_use]
+    pub fn story(&self, now: Timestamp) -> Story {
+        Story {
             id: self.execution_id.clone(),
             status: self.status.clone(),
             state: self.state.clone(),
             started_at: self.started_at.clone(),
             duration_ms: lasted(Some(&self.started_at), self.ended_at.as_ref(), now).unwrap_or(0),
             error: self.error.clone(),
-        });
+        }
+    }
+
+    /// Puts the state of each step into the picture of its workflow's revision. `now`: for what is still under way.
+    pub fn onto(&self, figure: &mut Figure, now: Timestamp) {
+        figure.execution = Some(self.story(now));
         let reasons = self.handled_errors.iter().chain(&self.error_details);
         let reasons: HashMap<&str, &Reason> =
             reasons.filter_map(|reason| Some((reason.step.as_deref()?, reason))).collect();

@@ -7,12 +7,18 @@ use super::text::counted;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
+/// What stands above the pictures of a definition.
+#[must_use]
+pub fn about(definition: &Value) -> About {
+    let text = |key: &str| definition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let revision = definition.get("revision").and_then(Value::as_u64).unwrap_or(0);
+    About { id: text("id"), name: text("name"), revision }
+}
+
 /// The picture of a definition as `GET /workflows/{id}` answers it.
 #[must_use]
 pub fn figure(definition: &Value) -> Figure {
-    let text = |key: &str| definition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let revision = definition.get("revision").and_then(Value::as_u64).unwrap_or(0);
-    let workflow = About { id: text("id"), name: text("name"), revision };
+    let workflow = about(definition);
     let (mut steps, mut edges) = (Vec::new(), Vec::new());
     for step in definition.get("steps").and_then(Value::as_array).into_iter().flatten() {
         let Some(source) = Source::of(step) else { continue };

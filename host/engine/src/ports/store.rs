@@ -115,6 +115,10 @@ pub enum DocumentKind {
     Secret = 16,
     /// Key: what it is, `/`, an execution's id. What one execution has to tell another.
     Notice = 40,
+    /// Key: its id. A human step that was opened, as the API shows it.
+    Approval = 30,
+    /// Key: `p/`, id: those that are pending; `e/`, execution, `/`, id: those of an execution; `a/`, id: all.
+    ApprovalIndex = 31,
 }
 
 /// What must be true of a document before it is written.

@@ -3,6 +3,7 @@
 use super::webhook_secrets::{Hidden, SealedSecrets};
 use super::{Registry, numbered, read, write};
 use crate::Error;
+use crate::answers::check_forms;
 use crate::ports::{CommitError, DocumentKind, Expect, Transition};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -80,7 +81,8 @@ impl Registry {
         let given = given_id(&body)?;
         let base = given.clone().unwrap_or_else(|| slug(body.get("name").and_then(Value::as_str).unwrap_or_default()));
         // Checked before anything is looked up: an invalid definition is the caller's first concern.
-        definition::check(&base, 1, &Value::Object(body.clone())).map_err(Error::InvalidDefinition)?;
+        let checked = definition::check(&base, 1, &Value::Object(body.clone())).map_err(Error::InvalidDefinition)?;
+        check_forms(&checked.workflow)?;
         if self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await?.len() >= self.limits.workflows {
             let message = format!("{} workflows are stored, the most that a tenant may have", self.limits.workflows);
             return Err(Error::LimitReached { limit: "workflows", message });

@@ -3,6 +3,7 @@
 //! A life is one process: its own tokio runtime with paused time. Dropping it is `kill -9`: no task gets to say good-bye.
 
 mod control;
+mod approvals;
 mod crashes;
 mod limits;
 mod lists;

@@ -18,7 +18,7 @@ use stepwell_engine::ports::ListPlace;
 use stepwell_engine::{ListRequest, ShownStatus};
 
 /// Executions in one part of a list, if nobody asks for another number.
-const PART: usize = 50;
+pub(super) const PART: usize = 50;
 /// Most executions in one part: a part is read and written in a moment.
 const LARGEST_PART: usize = 200;
 
@@ -49,12 +49,14 @@ pub async fn executions(
     let part = app.engine().executions(caller.tenant, &request).await?;
     let next = part.next.map(cursor);
     let mut response = json(StatusCode::OK, &json!({"items": part.items, "nextCursor": next}))?;
-    let link = next.and_then(|next| HeaderValue::from_str(&link(raw.as_deref().unwrap_or_default(), &next)).ok());
+    let link = next.and_then(|next| {
+        HeaderValue::from_str(&link("/workflows/executions", raw.as_deref().unwrap_or_default(), &next)).ok()
+    });
     response.headers_mut().extend(link.map(|link| (header::LINK, link)));
     Ok(response)
 }
 
-fn workflow(id: String) -> Result<String, ApiError> {
+pub(super) fn workflow(id: String) -> Result<String, ApiError> {
     let message = "`workflow` is a workflow's id: letters, digits, `-`, `_` and `.`, at most 128";
     if is_valid_name(&id) { Ok(id) } else { Err(ApiError::wrong_shape("workflow", message)) }
 }
@@ -73,7 +75,7 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
     Timestamp::parse_rfc3339(text).ok_or_else(|| ApiError::wrong_shape("since", message))
 }
 
-fn limit(text: &str) -> Result<usize, ApiError> {
+pub(super) fn limit(text: &str) -> Result<usize, ApiError> {
     let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PART).contains(limit));
     limit.ok_or_else(|| ApiError::wrong_shape("limit", format!("`limit` is a number from 1 to {LARGEST_PART}")))
 }
@@ -94,10 +96,10 @@ fn place(cursor: &str) -> Result<ListPlace, ApiError> {
 }
 
 /// The same query with the next cursor. It came in an address, so it needs no encoding.
-fn link(query: &str, next: &str) -> String {
+pub(super) fn link(path: &str, query: &str, next: &str) -> String {
     let others = query.split('&').filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("cursor"));
     let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={next}")]).collect();
-    format!("</workflows/executions?{}>; rel=\"next\"", query.join("&"))
+    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
 }
 
 #[cfg(test)]
@@ -115,8 +117,8 @@ mod tests {
 
     #[test]
     fn the_next_part_is_the_same_question() {
-        assert_eq!(link("", "n"), "</workflows/executions?cursor=n>; rel=\"next\"");
+        assert_eq!(link("/workflows/executions", "", "n"), "</workflows/executions?cursor=n>; rel=\"next\"");
         let query = "status=failed&cursor=old&&workflow=a%20b";
-        assert_eq!(link(query, "n"), "</workflows/executions?status=failed&workflow=a%20b&cursor=n>; rel=\"next\"");
+        assert_eq!(link("/approvals", query, "n"), "</approvals?status=failed&workflow=a%20b&cursor=n>; rel=\"next\"");
     }
 }

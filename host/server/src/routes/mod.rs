@@ -1,6 +1,7 @@
 //! The routes of http-api.md, as far as this version has them.
 
 mod control;
+mod approvals;
 mod executions;
 mod functions;
 mod health;
@@ -99,6 +100,7 @@ pub fn router(app: App) -> Router {
         .route("/workflows/executions", get(listing::executions))
         .route("/workflows/{id}/graph", get(pictures::workflow))
         .route("/workflows/executions/{id}/graph", get(pictures::execution))
+        .route("/workflows/executions/{id}/timeline", get(pictures::timeline))
         .route("/workflows/executions/{id}", get(executions::status))
         .route("/workflows/executions/{id}/history", get(executions::history))
         .route("/workflows/executions/{id}/cancel", post(control::cancel))
@@ -109,6 +111,8 @@ pub fn router(app: App) -> Router {
         .route("/functions", get(functions::list).post(functions::create))
         .route("/functions/execute", post(functions::execute))
         .route("/functions/{id}", get(functions::read).put(functions::upload))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::read).post(approvals::answer))
         .route("/secrets", get(secrets::list))
         .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
         .route("/healthz", get(health::alive))

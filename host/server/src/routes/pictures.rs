@@ -10,9 +10,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use stepwell_core::picture::{Answer, Figure, TooLarge, figure, mermaid, svg};
-use stepwell_engine::Error;
+use std::sync::Arc;
+use stepwell_core::picture::{Answer, Figure, TooLarge, about, figure, mermaid, svg, timeline_svg};
 use stepwell_engine::ports::Clock as _;
+use stepwell_engine::{Error, StoredWorkflow};
 
 /// A picture is for looking at: it may have its colours, and nothing else.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
@@ -56,9 +57,7 @@ pub async fn execution(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let form = negotiate::form(query.format, &headers, &GRAPH)?;
-    let text = app.engine().status(caller.tenant, &id, None).await?;
-    let answer: Answer = serde_json::from_str(&text).map_err(|e| Error::broken("an execution's own answer", &e))?;
-    let stored = app.engine().registry().revision(caller.tenant, &answer.workflow_id, answer.revision).await?;
+    let (answer, stored) = seen(&app, &caller, &id).await?;
     let now = SystemClock.now();
     let draw = move || {
         let mut figure = figure(&stored.answer());
@@ -66,6 +65,33 @@ pub async fn execution(
         figure
     };
     drawn(&app, form, draw).await
+}
+
+/// The forms of a timeline.
+const TIMELINE: [Form; 2] = [Form::Json, Form::Svg];
+
+/// `GET /workflows/executions/{id}/timeline`: when each step ran.
+pub async fn timeline(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<FormParameters>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let form = negotiate::form(query.format, &headers, &TIMELINE)?;
+    let (told, stored) = seen(&app, &caller, &id).await?;
+    let bars = app.engine().bars(caller.tenant, &id).await?;
+    let timeline = bars.timeline(about(&stored.answer()), told.story(SystemClock.now()));
+    let json = || serde_json::to_string(&timeline).map_err(|e| Error::broken("a timeline cannot be written", &e));
+    Ok(answer(form, if form == Form::Svg { timeline_svg(&timeline) } else { json()? }))
+}
+
+/// An execution's own answer, and the revision of the workflow that it runs.
+async fn seen(app: &App, caller: &Caller, id: &str) -> Result<(Answer, Arc<StoredWorkflow>), ApiError> {
+    let text = app.engine().status(caller.tenant, id, None).await?;
+    let told: Answer = serde_json::from_str(&text).map_err(|e| Error::broken("an execution's own answer", &e))?;
+    let stored = app.engine().registry().revision(caller.tenant, &told.workflow_id, told.revision).await?;
+    Ok((told, stored))
 }
 
 /// Makes the picture, on a thread that serves no requests: the layout of a large one takes a tenth of a second.

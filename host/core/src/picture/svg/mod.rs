@@ -2,9 +2,9 @@
 
 mod edges;
 pub(in crate::picture) mod paper;
-pub(in crate::picture) mod signs;
+mod signs;
 mod steps;
-pub(in crate::picture) mod style;
+mod style;
 
 use super::TooLarge;
 use super::layout::{END, Layout, Point, Rect, Size, layout};
@@ -12,7 +12,7 @@ use super::model::{Edge, EdgeKind, Figure, Shape, Status, Story};
 use super::text::{clean, counted, duration, width};
 use paper::{Paper, n};
 use std::collections::{BTreeMap, HashMap};
-pub(super) use steps::counts;
+pub(super) use steps::{badge, counts};
 
 /// Round the drawing.
 const MARGIN: f64 = 28.0;

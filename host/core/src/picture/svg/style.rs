@@ -32,7 +32,7 @@ direction:ltr;unicode-bidi:isolate}\
 .label{font-size:11px;font-weight:600}.strong{font-weight:650}\
 .edge{fill:none;stroke-width:1.6}.onError .edge{stroke-dasharray:6 4}.onTimeout .edge{stroke-dasharray:2 4;stroke-linecap:round}\
 .frame{stroke-width:1.4;stroke-dasharray:5 5}.box{stroke-width:1.4}\
-.sign{fill:none;stroke-width:1.7;stroke-linecap:round;stroke-linejoin:round}.off{opacity:.45}.inner.off{opacity:.62}.s-pending .outline,.s-skipped .outline{stroke-dasharray:4 3}";
+.sign{fill:none;stroke-width:1.7;stroke-linecap:round;stroke-linejoin:round}.wait{fill:url(#wait)}.off{opacity:.45}.inner.off{opacity:.62}.s-pending .outline,.s-skipped .outline{stroke-dasharray:4 3}";
 
 /// The content of the picture's style element.
 pub(super) fn style() -> String {
@@ -51,7 +51,7 @@ fn paper(dark: bool) -> String {
          .frame{{fill:{frame};stroke:{edge}}}.edge{{stroke:{edge}}}.head{{fill:{edge}}}.label{{fill:{muted}}}\
          .plate{{fill:{bg}}}.frames .plate{{fill:{frame}}}.mark{{fill:{surface};stroke:{edge}}}\
          .onError .edge{{stroke:{error}}}.onError .head{{fill:{error}}}.onError .label{{fill:{error}}}\
-         .rule{{stroke:{line}}}"
+         .rule{{stroke:{line}}}.hatch{{fill:{line}}}.hatch-ground{{fill:{bg}}}.halo{{paint-order:stroke;stroke:{bg};stroke-width:4px}}"
     );
     for (name, light, other) in KINDS {
         let colour = if dark { other } else { light };

@@ -3,6 +3,7 @@
 mod hostile;
 mod random;
 mod samples;
+mod times;
 
 use super::{Colour, Figure, mermaid, svg, tree};
 use expect_test::expect_file;
