@@ -153,3 +153,34 @@ fn the_largest_script_is_accepted_and_called() {
     server.client.put_script("/functions/f", &source).ok(200);
     assert_eq!(execute(&server.client, "f", &json!(1)).ok(200), 20_000);
 }
+
+#[test]
+fn a_definition_may_bring_its_functions() {
+    let server = Server::start();
+    let client = &server.client;
+    let step =
+        |source: &str| json!([{"id": "only", "type": "function", "function": {"id": "double", "source": source}}]);
+    let create = |id: &str, source: &str| client.post("/workflows", &json!({"id": id, "steps": step(source)}));
+    let refused = create("w", "export default (");
+    assert_eq!(refused.error(422), "invalid_definition");
+    let at = &refused.body["errors"][0];
+    assert_eq!((&at["pointer"], &at["code"]), (&json!("/steps/0/function/source"), &json!("invalid_script")), "{at:#}");
+    assert_eq!(client.get("/workflows/w").error(404), "workflow_not_found", "nothing is left of it");
+    let workflow = create("w", "export default ({ n }) => n * 2").ok(201);
+    assert_eq!((&workflow["warnings"], &workflow["steps"][0]["function"]), (&json!([]), &json!({"id": "double"})));
+    assert_eq!(client.run("w", &json!({"n": 21}))["result"], 42);
+    assert_eq!(client.get("/functions/double").ok(200)["kind"], "javascript");
+    let two = json!({"id": "v", "steps": [{"id": "only", "type": "function", "function": {"source": "x"}}]});
+    assert_eq!(client.post("/workflows", &two).error(422), "invalid_definition", "without an id");
+}
+
+#[test]
+fn the_example_works() {
+    let server = Server::start();
+    let path = stepwell_guests::root().join("plugins/examples/loyalty-discount.js");
+    let source = std::fs::read_to_string(path).expect("the example");
+    server.client.put_script("/functions/loyalty-discount", &source).ok(200);
+    let of = |total: i32| execute(&server.client, "loyalty-discount", &json!({"total": total, "customerSince": 1990}));
+    assert_eq!(of(200).ok(200), json!({"total": 180, "percent": 10}));
+    assert_eq!(of(-1).error(422), "bad_total");
+}

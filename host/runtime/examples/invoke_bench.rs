@@ -1,4 +1,5 @@
-//! Prints what one call costs: microseconds for a store, an instance, the call of an example function, and their end.
+//! Prints what one call costs: microseconds for a store, an instance, the call of an example function, and their end; beside
+//! it, the call of a script of one line.
 //!
 //! `cargo run --release --example invoke_bench -p stepwell-runtime` after `cargo guests`, with an optional guest's file.
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a measurement, not a part of the server")]
@@ -14,12 +15,16 @@ use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime
 
 const CALLS: u32 = 20_000;
 
-struct NoOriginals;
+const SCRIPT: &str =
+    "export default (input, ctx) => ({ order: input.orderId, total: input.total * 2, attempt: ctx.attempt })";
+
+/// Only the one artifact.
+struct Original(bytes::Bytes);
 
 #[async_trait::async_trait]
-impl ComponentSource for NoOriginals {
+impl ComponentSource for Original {
     async fn component(&self, _: TenantId, _: Digest) -> Result<Option<bytes::Bytes>, StoreError> {
-        Ok(None)
+        Ok(Some(self.0.clone()))
     }
 }
 
@@ -32,21 +37,24 @@ fn main() {
     let path = std::env::args().nth(1).unwrap_or(default);
     let artifact = std::fs::read(&path).expect("a guest; `cargo guests` builds the examples");
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
-    let pool = runtime.block_on(measure(artifact.clone().into(), true));
-    let on_demand = runtime.block_on(measure(artifact.into(), false));
+    let pool = runtime.block_on(measure(Artifact::wasm(artifact.clone()), true));
+    let on_demand = runtime.block_on(measure(Artifact::wasm(artifact), false));
     println!("{path}: {pool:.1} us a call with the pool, {on_demand:.1} us without ({:.1} times)", on_demand / pool);
+    let script = runtime.block_on(measure(Artifact::script(SCRIPT), true));
+    println!("a script: {script:.1} us a call with the pool");
 }
 
 /// Microseconds of a call, one at a time.
-async fn measure(artifact: bytes::Bytes, pooling: bool) -> f64 {
+async fn measure(artifact: Artifact, pooling: bool) -> f64 {
     let folder = tempfile::tempdir().expect("folder");
     let program = std::env::current_exe().expect("this program");
     let compiler = CompilerCommand { program, args: vec!["compile".to_owned()] };
     let key = CacheKey::from_bytes([0; 32]);
-    let mut config = RuntimeConfig::new(folder.path().join("code"), key, compiler, Arc::new(NoOriginals));
+    let mut config =
+        RuntimeConfig::new(folder.path().join("code"), key, compiler, Arc::new(Original(artifact.bytes.clone())));
     config.pooling = pooling;
     let sandbox = WasmtimeRuntime::new(config).expect("runtime");
-    let prepared = sandbox.prepare(TenantId::DEFAULT, Artifact::wasm(artifact)).await.expect("fits");
+    let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
     let invocation = invocation(&prepared);
     sandbox.invoke(invocation.clone()).await.result.expect("answer");
     let start = Instant::now();

@@ -1,5 +1,6 @@
 //! What the runtime is told when it is made.
 
+use bytes::Bytes;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwell_engine::ports::ComponentSource;
 
+/// The runner of scripts, as `cargo guests runner` builds it.
+const RUNNER: &[u8] = include_bytes!("../../../plugins/runner/runner.wasm");
 /// Largest upload by default (`limits.md`, `component_bytes`).
 const COMPONENT_BYTES: usize = 32 << 20;
 /// Calls at a time by default: as many as one tenant may have (`limits.md`, `attempts_running`).
@@ -31,6 +34,8 @@ pub struct RuntimeConfig {
     pub max_concurrent: u32,
     /// Threads that guests run on.
     pub guest_threads: usize,
+    /// The runner of scripts: a component of the world `wit/script`. By default the one in this binary.
+    pub runner: Bytes,
     /// Whether instances come from a pool. Without one, a call costs two or three times as much.
     pub pooling: bool,
 }
@@ -53,6 +58,7 @@ impl RuntimeConfig {
             component_bytes: COMPONENT_BYTES,
             max_concurrent: MAX_CONCURRENT,
             guest_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            runner: Bytes::from_static(RUNNER),
             pooling: true,
         }
     }

@@ -7,26 +7,19 @@
 use crate::contract::{CHECK, CheckParameters, CheckResult, RUN, RUNNER, RunResult, ScriptParameters};
 use crate::linker::State;
 use crate::loaded::Misfit;
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::Digest;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
 
-/// The runner, as `cargo guests runner` builds it.
-const BYTES: &[u8] = include_bytes!("../../../plugins/runner/runner.wasm");
 /// How WebAssembly begins. No script does: a zero byte is no JavaScript.
 const WASM_MAGIC: &[u8] = b"\0asm";
 
-/// The runner's bytes.
-pub(crate) fn artifact() -> Bytes {
-    Bytes::from_static(BYTES)
-}
-
-/// What its compiled code is kept under: not its own digest, which a tenant could upload, to be judged by another world.
-pub(crate) fn cache_digest() -> Digest {
-    Digest(Sha256::new().chain_update(b"runner of scripts\0").chain_update(BYTES).finalize().into())
+/// What the compiled code of a runner is kept under: not its own digest, which a tenant could upload, to be judged by another
+/// world.
+pub(crate) fn cache_digest(artifact: &[u8]) -> Digest {
+    Digest(Sha256::new().chain_update(b"runner of scripts\0").chain_update(artifact).finalize().into())
 }
 
 /// Whether a stored artifact is a script: everything else that is ever stored is WebAssembly.

@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     components: LoadedComponents,
     /// Compiled, or loaded, when the first script comes.
     runner: OnceCell<Arc<Runner>>,
+    runner_artifact: Bytes,
     pub(crate) slots: Semaphore,
     pub(crate) ticker: Ticker,
 }
@@ -71,6 +72,7 @@ impl WasmtimeRuntime {
             component_bytes: config.component_bytes,
             components: LoadedComponents::new(),
             runner: OnceCell::new(),
+            runner_artifact: config.runner,
             slots: Semaphore::new(calls as usize),
             ticker: Ticker::start(engine.weak()).map_err(SetupError::Threads)?,
             engine,
@@ -265,7 +267,7 @@ impl Shared {
 
     /// From the cache, else compiled.
     async fn make_runner(&self) -> Result<Runner, RuntimeError> {
-        let digest = runner::cache_digest();
+        let digest = runner::cache_digest(&self.runner_artifact);
         if let Some((_, code)) = self.read(digest).await? {
             match self.link_as(code, Runner::new).await {
                 Ok(runner) => return Ok(runner),
@@ -273,7 +275,7 @@ impl Shared {
             }
         }
         let turn = self.compiler.turn().await?;
-        let compiled = self.compile((digest, World::Runner), &runner::artifact(), &turn).await;
+        let compiled = self.compile((digest, World::Runner), &self.runner_artifact, &turn).await;
         // It is ours: what would be an upload's fault is a fault of this build.
         let broken = |error: String| {
             tracing::error!(error, "the runner of scripts does not work");

@@ -1,5 +1,5 @@
 //! Scripts on the runner: what they get, what they may answer, and how each misbehaviour ends.
-#![allow(clippy::expect_used, reason = "these are tests")]
+#![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod common;
 
@@ -12,8 +12,14 @@ use stepwell_engine::ports::{
 };
 
 /// A sandbox in whose folder the runner's compiled code may lie already: it takes a second to make.
+/// `STEPWELL_TEST_RUNNER` names another runner to be tested.
 fn sandbox() -> Sandbox {
-    Sandbox::with(|config| config.cache_dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled").into())
+    Sandbox::with(|config| {
+        config.cache_dir = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled").into();
+        if let Some(path) = std::env::var_os("STEPWELL_TEST_RUNNER") {
+            config.runner = std::fs::read(path).expect("a runner").into();
+        }
+    })
 }
 
 async fn uploaded(sandbox: &Sandbox, source: &str) -> Result<Prepared, RuntimeError> {
@@ -319,7 +325,7 @@ async fn deep_recursion_is_a_range_error() {
         let outcome = call(&sandbox, &format!("export default function (input, ctx) {{ {body} }}"), "1").await;
         match outcome.result {
             Err(Fault::Failed { code, .. }) => {
-                assert!(code == "function_error" || code == "invalid_output", "{body}: {code}")
+                assert!(code == "function_error" || code == "invalid_output", "{body}: {code}");
             }
             Err(Fault::StackOverflow | Fault::OutOfFuel | Fault::MemoryLimit) => {}
             Ok(result) => assert!(body.contains("RegExp") || body.contains("eval"), "{body}: {}", result.as_str()),
@@ -350,7 +356,7 @@ async fn limits_are_those_of_every_guest() {
             Err(Fault::MemoryLimit) => {}
             // The engine has a longest string of its own.
             Err(Fault::Failed { message, .. }) if body.contains("s += s") => {
-                assert!(message.contains("string too long"), "{message}")
+                assert!(message.contains("string too long"), "{message}");
             }
             other => panic!("{body}: {other:?}"),
         }

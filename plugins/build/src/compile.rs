@@ -44,6 +44,11 @@ pub(crate) fn metadata(paths: &Paths, example: &str) -> Result<Option<String>, E
     process::output(&mut command).map(Some)
 }
 
+/// A build of everything in the folder that the caller sets.
+pub(crate) fn cargo_for(paths: &Paths, toolchain: &Toolchain, target: &str) -> Command {
+    build(paths, toolchain, target, &[])
+}
+
 fn build(paths: &Paths, toolchain: &Toolchain, target: &str, packages: &[&str]) -> Command {
     let mut command = match toolchain {
         Toolchain::Rustup => cargo("cargo", paths),

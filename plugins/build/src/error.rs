@@ -19,6 +19,14 @@ pub enum Error {
         /// Why the second way failed.
         packages: String,
     },
+    /// The runner of scripts is partly written in C.
+    #[error(
+        "the runner of scripts needs a C compiler for WebAssembly; as root, on Debian: apt-get install clang-19 llvm-19\n    {reason}"
+    )]
+    NoClang {
+        /// Why it could not be installed.
+        reason: String,
+    },
     /// A program that we started failed; its own output says why.
     #[error("{command} failed{}", if output.is_empty() { String::new() } else { format!(":\n{output}") })]
     Command {

@@ -34,7 +34,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
             let path = entry.map_err(Error::io(&folder))?.path();
-            let is_result = path.file_name().is_some_and(|name| name == "target");
+            // The runner of scripts is no guest of this build.
+            let is_result = path.file_name().is_some_and(|name| name == "target" || name == "runner");
             let is_source =
                 path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
             match path.is_dir() {

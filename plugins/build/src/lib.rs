@@ -19,10 +19,12 @@ mod layout;
 mod metadata;
 mod process;
 mod publish;
+mod runner;
 mod toolchain;
 
 pub use error::Error;
 pub use layout::{example, fixture, root};
+pub use runner::{Checked, build_runner, check_runner};
 pub use toolchain::Choice;
 
 use std::fs;

@@ -1,7 +1,7 @@
 //! `then <cargo arguments>`: runs cargo when the guests are up to date, as the repository's aliases do.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -10,8 +10,13 @@ const OUR_OWN: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CA
 
 /// Runs cargo with these arguments, its input and output on ours, and ends as it ends.
 pub(crate) fn run(arguments: &[&str]) -> ExitCode {
+    run_with(arguments, None)
+}
+
+/// The same, with one more variable in its environment.
+pub(crate) fn run_with(arguments: &[&str], variable: Option<(&str, &OsStr)>) -> ExitCode {
     let arguments = runnable(arguments, has_nextest);
-    let status = cargo().args(&arguments).status();
+    let status = cargo().args(&arguments).envs(variable).status();
     match status {
         // A process that a signal ended has no code.
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),

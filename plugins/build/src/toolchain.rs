@@ -12,6 +12,13 @@ pub(crate) const TARGETS: &[&str] = &["wasm32-wasip2", "wasm32-unknown-unknown"]
 /// A compiler with the source of its standard library, and the C library under it.
 pub(crate) const PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "wasi-libc"];
 
+/// A C compiler for WebAssembly, and what puts its results together: for the runner of scripts.
+const CLANG_PACKAGES: &[&str] = &["clang-19", "llvm-19"];
+
+/// The compiler, and its companion.
+pub(crate) const CLANG: &str = "clang-19";
+const LLVM_AR: &str = "llvm-ar-19";
+
 /// Where Debian puts the C library for WASI.
 pub(crate) const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 
@@ -122,28 +129,44 @@ fn add_targets(active: &Active) -> Result<(), String> {
     }
 }
 
+/// Installs the C compiler where it is missing.
+pub(crate) fn need_clang() -> Result<(), Error> {
+    let is_there = || is_in_path(CLANG) && is_in_path(LLVM_AR);
+    if is_there() {
+        return Ok(());
+    }
+    let installed = install(CLANG_PACKAGES);
+    installed
+        .and_then(|()| if is_there() { Ok(()) } else { Err("they are installed, but not in PATH".into()) })
+        .map_err(|reason| Error::NoClang { reason })
+}
+
 fn install_packages(active: &Active) -> Result<(), String> {
     if !active.has_linkers() {
         return Err("the active Rust toolchain has no wasm-component-ld; those of rustup have".into());
     }
+    install(PACKAGES)?;
+    if are_installed() { Ok(()) } else { Err("the packages are installed, but not where Debian 12 puts them".into()) }
+}
+
+fn install(packages: &[&str]) -> Result<(), String> {
     if !is_in_path("apt-get") {
         return Err("there is no apt-get".into());
     }
     if !is_root() {
         return Err("only root can install packages".into());
     }
-    eprintln!("installing {}", PACKAGES.join(", "));
+    eprintln!("installing {}", packages.join(", "));
     let install = || {
         let options = ["install", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"];
-        process::quiet(apt_get().args(options).args(PACKAGES), APT_LIMIT)
+        process::quiet(apt_get().args(options).args(packages), APT_LIMIT)
     };
     // The lists may be missing or old: only then they are fetched.
     let installed = install().or_else(|_| {
         process::quiet(apt_get().arg("update"), APT_LIMIT)?;
         install()
     });
-    installed.map_err(|error| error.to_string())?;
-    if are_installed() { Ok(()) } else { Err("the packages are installed, but not where Debian 12 puts them".into()) }
+    installed.map_err(|error| error.to_string())
 }
 
 fn apt_get() -> Command {

@@ -16,6 +16,8 @@ mod manifest;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod runner;
+#[cfg(test)]
 mod rust;
 #[cfg(test)]
 mod style;

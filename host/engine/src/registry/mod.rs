@@ -1,6 +1,7 @@
 //! A tenant's workflows and functions: checked when they come in, kept as documents, cached as values.
 
 mod functions;
+mod inline;
 mod webhook_secrets;
 mod workflows;
 

@@ -88,6 +88,7 @@ impl Registry {
             return Err(Error::LimitReached { limit: "workflows", message });
         }
         let hidden = Hidden::take(&mut body, None).map_err(Error::InvalidDefinition)?;
+        self.register_inline(tenant, &mut body).await?;
         for number in 1..SLUGS_TRIED {
             let id = if number == 1 { base.clone() } else { format!("{base}-{number}") };
             let reserved = RESERVED.contains(&id.as_str());
