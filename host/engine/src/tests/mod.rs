@@ -7,6 +7,7 @@ mod limits;
 mod lists;
 mod registry;
 mod secrets;
+mod secrets_in_steps;
 mod starts;
 mod suspects;
 
