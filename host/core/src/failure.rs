@@ -27,6 +27,8 @@ pub mod code {
     pub const EXPRESSION_ERROR: &str = "expression_error";
     /// More step runs, or a longer journal, than an execution may have.
     pub const STEP_BUDGET_EXCEEDED: &str = "step_budget_exceeded";
+    /// A secret that the step reads is not set.
+    pub const UNKNOWN_SECRET: &str = "unknown_secret";
     /// The host could not run the step, or the process ended three times while it ran.
     pub const HOST_FAULT: &str = "host_fault";
     /// The whole execution took longer than its timeout.
@@ -173,6 +175,7 @@ mod tests {
             (code::INVALID_OUTPUT, false),
             (code::EXPRESSION_ERROR, false),
             (code::STEP_BUDGET_EXCEEDED, false),
+            (code::UNKNOWN_SECRET, false),
             (code::HOST_FAULT, false),
         ] {
             assert_eq!(Failure::guest(code, "x").retryable, retryable, "{code}");

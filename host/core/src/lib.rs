@@ -7,4 +7,5 @@ pub mod graph;
 pub mod ids;
 pub mod payload;
 pub mod picture;
+pub mod secrets;
 pub mod time;

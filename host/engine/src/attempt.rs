@@ -6,16 +6,21 @@ use crate::live::Live;
 use crate::ports::{
     Fault, Invocation, InvocationContext, InvocationLimits, LogLine, Note, NoteSlot, Notes, Outcome, Usage,
 };
+use crate::secrets::Redactor;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call};
 use stepwell_core::failure::{Failure, code};
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
+use stepwell_core::secrets::SecretValues;
 use tokio::sync::oneshot;
 
 /// No slot in the sandbox although the scheduler gave a turn: asked again after this many milliseconds.
 const CAPACITY_PAUSE_MS: u64 = 20;
+
+/// A store that cannot answer is asked again after this many milliseconds.
+const STORE_PAUSE_MS: u64 = 1_000;
 
 /// Takes its note back when the attempt ends, however it ends, as long as the process lives.
 struct Noted {
@@ -47,16 +52,28 @@ impl Engine {
     /// Runs an attempt from the wait for its turn to the commit of its result.
     pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
         let Some(turn) = self.inner.scheduler.turn(live.key.tenant).await else { return };
-        let Some((execution, cancelled)) = live.begin(run, attempt) else { return };
-        let outcome = match call(&execution, &live.workflow, run) {
-            Ok(call) => {
+        let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return };
+        let Some(secrets) = self.secrets_of(live, &mut cancelled).await else { return live.stop(run) };
+        let called = secrets.and_then(|secrets| match call(&execution, &live.workflow, run, &secrets) {
+            Ok(call) => Ok((call, secrets)),
+            Err(failure) => Err(match Redactor::new(&secrets) {
+                Some(redactor) => redactor.failure(failure),
+                None => failure,
+            }),
+        });
+        let outcome = match called {
+            Ok((call, secrets)) => {
                 let note = Note { execution: live.key, run, attempt };
                 let noted = Noted::new(&self.inner.ports.notes, note);
                 let invocation = self.invocation(live, call, attempt);
                 let outcome = self.invoke(invocation, cancelled).await;
                 drop(noted);
                 match outcome {
-                    Some(outcome) => outcome,
+                    // Here and at once: nobody gets to see what the function said as it said it.
+                    Some(outcome) => match Redactor::new(&secrets) {
+                        Some(redactor) => redactor.outcome(outcome),
+                        None => outcome,
+                    },
                     None => return, // stopped: nobody waits for it any more
                 }
             }
@@ -73,6 +90,27 @@ impl Engine {
             Err(fault) => self.step_failed((run, attempt), failure(fault), outcome.usage),
         };
         self.happened(live, &entry).await;
+    }
+
+    /// The values of all secrets that the workflow reads: one of them gets to this function, or what an earlier one made of it. `None` if the
+    /// attempt is stopped while the store cannot answer.
+    async fn secrets_of(
+        &self,
+        live: &Live,
+        cancelled: &mut oneshot::Receiver<()>,
+    ) -> Option<Result<SecretValues, Failure>> {
+        loop {
+            match self.inner.secrets.values(live.key.tenant, live.workflow.secrets.keys()).await {
+                Ok(values) => return Some(Ok(values)),
+                Err(Error::Unavailable(_)) => {}
+                Err(_) => return Some(Err(Failure::host("a secret cannot be read; the server's log says why"))),
+            }
+            let clock = &self.inner.ports.clock;
+            tokio::select! {
+                _ = &mut *cancelled => return None,
+                () = clock.sleep_until(clock.now().plus(STORE_PAUSE_MS)) => {}
+            }
+        }
     }
 
     fn step_failed(&self, (run, attempt): (RunIx, u32), failure: Failure, used: Usage) -> Entry {

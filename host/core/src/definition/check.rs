@@ -55,11 +55,12 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
     let forks = link::forks(&mut steps);
     let graph = if findings.faults.is_empty() { analyse(&steps, forks, &mut findings) } else { None };
     let Some(graph) = graph else { return Err(findings.faults) };
+    let secrets = std::mem::take(&mut findings.secrets);
     let metadata = object.get("metadata").map_or_else(Payload::null, Payload::from_value);
     let name = object.get("name").and_then(Value::as_str).map_or_else(|| title(id), str::to_owned);
     let id = id.to_owned();
     let workflow =
-        Workflow { id, name, revision, steps, graph, timeout_ms, enabled, output, metadata, triggers, by_id };
+        Workflow { id, name, revision, steps, graph, timeout_ms, enabled, output, metadata, triggers, secrets, by_id };
     Ok(Checked { workflow, warnings: findings.warnings })
 }
 
@@ -185,9 +186,7 @@ fn optional_expression(object: &Map<String, Value>, key: &str, findings: &mut Fi
             return None;
         }
     };
-    Expression::parse(source)
-        .map_err(|error| findings.fault(format!("/{key}"), "invalid_expression", error.to_string()))
-        .ok()
+    super::config::expression(source, &format!("/{key}"), findings)
 }
 
 fn boolean(object: &Map<String, Value>, key: &str, findings: &mut Findings) -> Option<bool> {

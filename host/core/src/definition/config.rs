@@ -2,7 +2,7 @@
 
 use super::fault::{Findings, segment};
 use super::step::RawStep;
-use super::{Backoff, InputRule, JoinPolicy, RetryPolicy};
+use super::{Backoff, InputRule, JoinPolicy, RetryPolicy, secret};
 use crate::time::{LONGEST_MS, parse_duration};
 use serde_json::{Map, Value};
 use stepwell_expression::{Expression, Template};
@@ -159,11 +159,16 @@ pub(super) fn input_rule(step: &RawStep<'_>, findings: &mut Findings) -> Option<
     let pointer = step.pointer("config/input");
     match step.config?.get("input")? {
         Value::Null => None,
-        Value::String(source) => Expression::parse(source)
-            .map(InputRule::Expression)
-            .map_err(|error| findings.fault(pointer, "invalid_expression", error.to_string()))
-            .ok(),
-        value @ Value::Object(_) => template(value, &pointer, findings).map(InputRule::Template),
+        Value::String(source) => {
+            let expression = parsed(source, &pointer, findings)?;
+            see_secrets([&expression], &pointer, step, findings);
+            Some(InputRule::Expression(expression))
+        }
+        value @ Value::Object(_) => {
+            let template = parsed_template(value, &pointer, findings)?;
+            see_secrets(template.expressions(), &pointer, step, findings);
+            Some(InputRule::Template(template))
+        }
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
             findings.fault(
                 pointer,
@@ -188,10 +193,48 @@ pub(super) fn parameters(step: &RawStep<'_>, findings: &mut Findings) -> Option<
         }
         rest.insert(key.clone(), value.clone());
     }
-    if rest.is_empty() { None } else { template(&Value::Object(rest), &step.pointer("config"), findings) }
+    if rest.is_empty() {
+        return None;
+    }
+    let pointer = step.pointer("config");
+    let template = parsed_template(&Value::Object(rest), &pointer, findings)?;
+    see_secrets(template.expressions(), &pointer, step, findings);
+    Some(template)
 }
 
+/// Only functions get secrets: what other steps compute becomes part of the journal.
+fn see_secrets<'e>(
+    expressions: impl IntoIterator<Item = &'e Expression>,
+    pointer: &str,
+    step: &RawStep<'_>,
+    findings: &mut Findings,
+) {
+    if step.kind == "function" {
+        secret::read(expressions, pointer, findings);
+    } else {
+        secret::refuse(expressions, pointer, findings);
+    }
+}
+
+/// An expression that reads no secrets.
+pub(super) fn expression(source: &str, pointer: &str, findings: &mut Findings) -> Option<Expression> {
+    let expression = parsed(source, pointer, findings)?;
+    secret::refuse([&expression], pointer, findings);
+    Some(expression)
+}
+
+/// A template that reads no secrets.
 pub(super) fn template(value: &Value, pointer: &str, findings: &mut Findings) -> Option<Template> {
+    let template = parsed_template(value, pointer, findings)?;
+    secret::refuse(template.expressions(), pointer, findings);
+    Some(template)
+}
+
+fn parsed(source: &str, pointer: &str, findings: &mut Findings) -> Option<Expression> {
+    Expression::parse(source).map_err(|error| findings.fault(pointer, "invalid_expression", error.to_string())).ok()
+}
+
+fn parsed_template(value: &Value, pointer: &str, findings: &mut Findings) -> Option<Template> {
     Template::parse(value)
         .map_err(|errors| {
             for error in errors {

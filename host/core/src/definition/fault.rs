@@ -1,13 +1,15 @@
 //! What is wrong with a definition, and where.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// One fault: the definition is refused (semantics C19).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// JSON pointer (RFC 6901) into the definition.
     pub pointer: String,
-    /// `missing`, `wrong_type`, `duplicate_id`, `unknown_target`, `unknown_type`, `unsupported_step_type`, `invalid_expression`, `out_of_range`, `invalid_id`, `too_many`.
+    /// `missing`, `wrong_type`, `duplicate_id`, `unknown_target`, `unknown_type`, `unsupported_step_type`, `invalid_expression`, `out_of_range`, `invalid_id`, `too_many`,
+    /// `secrets_not_allowed`.
     pub code: &'static str,
     /// What to change.
     pub message: String,
@@ -26,7 +28,7 @@ impl Fault {
 pub struct Warning {
     /// JSON pointer into the definition.
     pub pointer: String,
-    /// `unreachable_step`, `near_miss`, `no_effect`, `unregistered_function`, `inactive_trigger`.
+    /// `unreachable_step`, `near_miss`, `no_effect`, `unregistered_function`, `inactive_trigger`, `unknown_secret`.
     pub code: String,
     /// What the author may want to change.
     pub message: String,
@@ -37,6 +39,8 @@ pub struct Warning {
 pub(super) struct Findings {
     pub faults: Vec<Fault>,
     pub warnings: Vec<Warning>,
+    /// The secrets that are read, each with the pointer of the first place that reads it.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// More faults than this help nobody, and the answer must stay small.

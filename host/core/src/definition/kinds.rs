@@ -74,6 +74,19 @@ pub struct Call {
     pub completes_later: bool,
 }
 
+impl Call {
+    /// The secrets that it is called with, as often as they are read.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let (expression, template) = match &self.input {
+            Some(InputRule::Expression(expression)) => (Some(expression), None),
+            Some(InputRule::Template(template)) => (None, Some(template)),
+            None => (None, None),
+        };
+        let templates = template.into_iter().chain(&self.parameters).flat_map(Template::expressions);
+        super::secret::named(expression.into_iter().chain(templates)).flatten()
+    }
+}
+
 /// The two forms of `config.input`.
 #[derive(Debug, Clone)]
 pub enum InputRule {

@@ -6,6 +6,7 @@ mod fault;
 mod kinds;
 mod link;
 mod read;
+pub(crate) mod secret;
 mod step;
 mod triggers;
 
@@ -19,7 +20,7 @@ pub use triggers::{EventTrigger, is_type_pattern, type_matches};
 
 use crate::graph::{ForkIx, Graph};
 use crate::payload::Payload;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use stepwell_expression::Expression;
 
@@ -59,6 +60,8 @@ pub struct Workflow {
     pub metadata: Payload,
     /// The events that start it (T2).
     pub triggers: Vec<EventTrigger>,
+    /// The secrets that its functions get, each with the pointer of the first place that reads it (D11).
+    pub secrets: BTreeMap<String, String>,
     pub(crate) by_id: HashMap<String, StepIx>,
 }
 

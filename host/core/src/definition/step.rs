@@ -165,9 +165,7 @@ impl<'a> RawStep<'a> {
     fn condition(&self, findings: &mut Findings) -> Option<Expression> {
         let pointer = self.pointer("condition");
         match self.object.get("condition") {
-            Some(Value::String(source)) => Expression::parse(source)
-                .map_err(|error| findings.fault(pointer, "invalid_expression", error.to_string()))
-                .ok(),
+            Some(Value::String(source)) => config::expression(source, &pointer, findings),
             Some(_) => {
                 findings.fault(pointer, "wrong_type", "`condition` is an expression string");
                 None

@@ -107,9 +107,7 @@ fn event(at: usize, trigger: &Value, findings: &mut Findings) -> Option<EventTri
     };
     let condition = match trigger.get("condition") {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Expression::parse(text)
-            .map_err(|e| findings.fault(format!("/triggers/{at}/condition"), "invalid_expression", e.to_string()))
-            .ok(),
+        Some(Value::String(text)) => super::config::expression(text, &format!("/triggers/{at}/condition"), findings),
         Some(_) => {
             let message = "`condition` is an expression string";
             findings.fault(format!("/triggers/{at}/condition"), "wrong_type", message);

@@ -5,6 +5,7 @@ use super::{Execution, Pin, Place, Run, RunIx, Token};
 use crate::definition::{self, ChildRule, InputRule, StepKind, Workflow};
 use crate::failure::{Failure, code};
 use crate::payload::Payload;
+use crate::secrets::SecretValues;
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 use stepwell_expression::{Budget, EvalError};
@@ -31,11 +32,12 @@ pub struct Call {
 /// An attempt's time, unless the step says otherwise (C16).
 const TIMEOUT_MS: u64 = 30_000;
 
-/// The call that a step run makes. It is computed when the attempt gets its turn, so that waiting runs hold no copies.
+/// The call that a step run makes. It is computed when the attempt gets its turn, so that waiting runs hold no copies. `secrets` has the
+/// values of those that the workflow reads, as far as they are set.
 ///
 /// # Errors
 /// A [`Failure`] of the step: an expression or template that cannot be evaluated, or a function that is not pinned.
-pub fn call(execution: &Execution, workflow: &Workflow, at: RunIx) -> Result<Call, Failure> {
+pub fn call(execution: &Execution, workflow: &Workflow, at: RunIx, secrets: &SecretValues) -> Result<Call, Failure> {
     let (run, token) = place(execution, at).ok_or_else(|| Failure::host("the step run has no place"))?;
     let step = workflow.step(run.step).ok_or_else(|| Failure::host("the step is not in its workflow"))?;
     let StepKind::Function(function) = &step.kind else {
@@ -45,7 +47,11 @@ pub fn call(execution: &Execution, workflow: &Workflow, at: RunIx) -> Result<Cal
     let pin = pin.ok_or_else(|| {
         Failure::guest(code::MISSING_FUNCTIONS, format!("the function {:?} is not registered", function.function))
     })?;
-    let input = input(execution, workflow, token, function)
+    if let Some(unknown) = function.secrets().find(|name| secrets.get(name).is_none()) {
+        let message = format!("the secret {unknown:?} is not set; set it with PUT /secrets/{unknown}");
+        return Err(Failure::guest(code::UNKNOWN_SECRET, message));
+    }
+    let input = input((execution, workflow), token, function, secrets)
         .map_err(|error| Failure::guest(code::EXPRESSION_ERROR, error.to_string()))?;
     let idempotency_key = execution.idempotency_key(run, &step.id);
     let (iteration, timeout_ms) = (run.path.to_vec(), step.timeout_ms.unwrap_or(TIMEOUT_MS));
@@ -59,7 +65,8 @@ pub(super) fn failed_input(execution: &Execution, workflow: &Workflow, at: RunIx
     let result = || token.result.clone().unwrap_or_else(|| execution.input());
     match workflow.step(run.step).map(|step| &step.kind) {
         Some(StepKind::Function(function)) => {
-            input(execution, workflow, token, function).unwrap_or_else(|_| Payload::null())
+            let secrets = SecretValues::hidden(workflow.secrets.keys().map(String::as_str));
+            input((execution, workflow), token, function, &secrets).unwrap_or_else(|_| Payload::null())
         }
         Some(StepKind::Workflow(rule)) => {
             child_input(execution, workflow, token, rule).unwrap_or_else(|_| Payload::null())
@@ -95,13 +102,13 @@ fn place(execution: &Execution, at: RunIx) -> Option<(&Run, &Token)> {
 }
 
 fn input(
-    execution: &Execution,
-    workflow: &Workflow,
+    (execution, workflow): (&Execution, &Workflow),
     token: &Token,
     function: &definition::Call,
+    secrets: &SecretValues,
 ) -> Result<Payload, EvalError> {
     let (mut budget, parsed) = (Budget::new(), Parsed::default());
-    let scope = || Scope::of_token((execution, workflow), token, &parsed);
+    let scope = || Scope::of_token((execution, workflow), token, &parsed).with_secrets(secrets);
     let base = base(scope(), function.input.as_ref(), token, &mut budget)?;
     let Some(parameters) = &function.parameters else { return Ok(base) };
     let scope = scope().reading(parameters.expressions());

@@ -3,6 +3,7 @@
 use super::{ErrorDetails, Execution, Frame, FrameId, Place, Run, RunIx, RunState, Token, Wait};
 use crate::definition::{StepIx, Workflow};
 use crate::payload::Payload;
+use crate::secrets::SecretValues;
 use serde_json::json;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -26,6 +27,9 @@ pub(super) struct Scope<'a> {
     steps_read: Option<BTreeSet<String>>,
     parsed: &'a Parsed,
     steps: OnceCell<Value>,
+    /// For the call of a function only.
+    secrets: Option<&'a SecretValues>,
+    secrets_seen: OnceCell<Value>,
 }
 
 /// Which runs a path has passed.
@@ -126,6 +130,8 @@ impl<'a> Scope<'a> {
             steps_read: None,
             parsed,
             steps: OnceCell::new(),
+            secrets: None,
+            secrets_seen: OnceCell::new(),
         }
     }
 
@@ -148,6 +154,12 @@ impl<'a> Scope<'a> {
     /// For `config.match` of an event step: the event that came.
     pub fn with_event(mut self, event: Value) -> Self {
         self.event = Some(event);
+        self
+    }
+
+    /// For the call of a function: these secrets.
+    pub fn with_secrets(mut self, secrets: &'a SecretValues) -> Self {
+        self.secrets = Some(secrets);
         self
     }
 
@@ -361,6 +373,11 @@ impl stepwell_expression::Scope for Scope<'_> {
             "workflow" => return Some(self.workflow()),
             "execution" => return Some(self.execution_value()),
             "metadata" => return Some(self.payload(&self.workflow.metadata)),
+            "secrets" => {
+                let secrets = self.secrets?;
+                let seen = || Value::object(secrets.iter().map(|(name, value)| (name, Value::from(value))));
+                return Some(self.secrets_seen.get_or_init(seen).clone());
+            }
             "error" => {
                 if let Some(error) = self.error {
                     return Some(Self::json(&error.seen_by_handlers()));

@@ -3,11 +3,12 @@
 use super::Registry;
 use super::workflows::StoredWorkflow;
 use crate::Error;
-use crate::secrets::{HIDDEN, Place, SECRET_BYTES, Sealed};
+use crate::secrets::{Place, SECRET_BYTES, Sealed};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use stepwell_core::definition::Fault;
 use stepwell_core::ids::TenantId;
+use stepwell_core::secrets::HIDDEN;
 use zeroize::Zeroizing;
 
 /// Sealed texts by the JSON pointer of the `"***"` that stands for each: `/triggers/0/config/secret`, or for an item of a list

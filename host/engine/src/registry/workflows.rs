@@ -121,6 +121,7 @@ impl Registry {
         let Checked { workflow, mut warnings } =
             definition::check(id, 1, &definition).map_err(Error::InvalidDefinition)?;
         warnings.extend(self.unregistered(tenant, &workflow).await?);
+        warnings.extend(self.unknown_secrets(tenant, &workflow).await?);
         let sealed = self.seal(tenant, id, hidden).await?;
         let now = self.clock.now();
         let document = Document { revision: 1, definition, warnings, sealed, created_at: now, updated_at: now };
@@ -148,6 +149,20 @@ impl Registry {
                     pointer: format!("/steps/{at}/function"),
                     code: "unregistered_function".to_owned(),
                     message: format!("the function {function:?} is not registered yet; starts are refused until it is"),
+                });
+            }
+        }
+        Ok(warnings)
+    }
+
+    async fn unknown_secrets(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
+        let mut warnings = Vec::new();
+        for (name, pointer) in &workflow.secrets {
+            if self.store.document(tenant, DocumentKind::Secret, name).await?.is_none() {
+                warnings.push(Warning {
+                    pointer: pointer.clone(),
+                    code: "unknown_secret".to_owned(),
+                    message: format!("the secret {name:?} is not set yet; steps that read it fail until it is"),
                 });
             }
         }

@@ -1,10 +1,13 @@
 //! A tenant's secrets: sealed when they come in, opened only to call a function, and taken out of whatever that function says.
 
+mod forms;
 mod keyring;
+mod redact;
 mod seal;
 
 pub(crate) use keyring::Place;
 pub use keyring::{Keyring, KeyringError};
+pub(crate) use redact::Redactor;
 pub(crate) use seal::Sealed;
 pub use seal::{NoKey, SealingKey};
 
@@ -15,12 +18,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stepwell_core::ids::{NAME_BYTES, TenantId, is_secret_name};
+use stepwell_core::secrets::SecretValues;
 use stepwell_core::time::Timestamp;
 
 /// `secret_bytes`: the longest value. A key or a certificate chain fits; what is larger is a file, not a secret.
 pub const SECRET_BYTES: usize = 32 << 10;
-/// What stands where a secret was.
-pub(crate) const HIDDEN: &str = "***";
 /// How many secrets a page of the list has, unless fewer are asked for.
 pub const SECRETS_PAGE: usize = 100;
 /// How often a write is tried again because another one of the same secret came first.
@@ -183,6 +185,25 @@ impl Secrets {
         }
         let message = format!("the secret {name:?} is being changed by other requests; delete it again");
         Err(Error::Conflict { code: "concurrent_change", message })
+    }
+
+    /// The values of those of these secrets that are set.
+    ///
+    /// # Errors
+    /// The store's, or [`Error::Broken`] if one does not open.
+    pub(crate) async fn values(
+        &self,
+        tenant: TenantId,
+        names: impl IntoIterator<Item = &String>,
+    ) -> Result<SecretValues, Error> {
+        let mut values = Vec::new();
+        for name in names {
+            if let Some(bytes) = self.stored(tenant, name).await? {
+                let value = self.keyring.open(tenant, Place::Secret(name), &read(&bytes)?.sealed).await?;
+                values.push((name.clone(), value));
+            }
+        }
+        Ok(values.into_iter().collect())
     }
 
     async fn stored(&self, tenant: TenantId, name: &str) -> Result<Option<Bytes>, Error> {

@@ -10,6 +10,7 @@ mod lists;
 mod parking;
 mod registry;
 mod secrets;
+mod secrets_in_steps;
 mod starts;
 mod suspects;
 

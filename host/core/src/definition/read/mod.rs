@@ -75,9 +75,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn expression(&mut self, pointer: String, source: &str) -> Option<Expression> {
-        Expression::parse(source)
-            .map_err(|error| self.findings.fault(pointer, "invalid_expression", error.to_string()))
-            .ok()
+        config::expression(source, &pointer, self.findings)
     }
 
     fn template(&mut self, key: &str, value: &Value) -> Option<Template> {

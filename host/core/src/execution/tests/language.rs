@@ -270,8 +270,9 @@ fn the_idempotency_key_is_the_same_for_each_attempt_and_new_for_each_run() {
         c("x", "steps.a.result < 2", json!("a"), Value::Null)
     ]));
     let mut world = World::start(&w, &json!({}));
-    let key =
-        |world: &World<'_>, run| call(&world.execution, world.workflow, RunIx(run)).expect("call").idempotency_key;
+    let key = |world: &World<'_>, run| {
+        call(&world.execution, world.workflow, RunIx(run), &world.secrets).expect("call").idempotency_key
+    };
     let first = key(&world, 0);
     world.step(0, &|_, _, _| Err(retryable("down")));
     assert_eq!(key(&world, 0), first);

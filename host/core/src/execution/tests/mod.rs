@@ -8,6 +8,7 @@ mod loops;
 mod matrix;
 mod replaying;
 mod waits;
+mod secrets;
 
 use super::{
     Applied, Command, Entry, Execution, ExecutionLimits, Phase, Pin, Rerun, RunIx, Started, Trigger, apply, call,
@@ -17,6 +18,7 @@ use crate::definition::{Workflow, check};
 use crate::failure::{Failure, Retry};
 use crate::ids::{Digest, ExecutionId, TenantId};
 use crate::payload::Payload;
+use crate::secrets::SecretValues;
 use crate::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -63,6 +65,8 @@ pub struct World<'a> {
     pub now: Timestamp,
     /// Everything that the core asked for.
     pub commands: Vec<Command>,
+    /// What functions can be given.
+    pub secrets: SecretValues,
 }
 
 impl<'a> World<'a> {
@@ -98,6 +102,7 @@ impl<'a> World<'a> {
             todo: VecDeque::new(),
             now: Timestamp(1_000_000),
             commands: Vec::new(),
+            secrets: SecretValues::default(),
         };
         world.happened(Entry::Started(Box::new(started)));
         world
@@ -134,7 +139,7 @@ impl<'a> World<'a> {
     pub fn step(&mut self, at: usize, behaviour: &Behaviour<'_>) {
         let (run, attempt) = self.todo.remove(at).expect("something to do");
         let step = self.workflow.step_id(self.execution.run(run).expect("run").step).to_owned();
-        let result = call(&self.execution, self.workflow, run)
+        let result = call(&self.execution, self.workflow, run, &self.secrets)
             .and_then(|call| behaviour(&step, &call.input.to_value(), attempt));
         let usage = super::AttemptUsage::default();
         self.happened(match result {
