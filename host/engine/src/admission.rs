@@ -90,7 +90,7 @@ impl Engine {
         }
     }
 
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         key: ExecutionKey,
         workflow: Arc<Workflow>,
@@ -116,6 +116,8 @@ impl Engine {
         let live = Live::new(key, lease, workflow, next.clone());
         let mut documents = rows(&live, &next, &commands);
         documents.extend(answer);
+        self.expect_ends(key.tenant, &next, &commands);
+        documents.extend(self.end_row(key.tenant, &next));
         let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };
         self.commit_start(live, transition, commands).await
     }
@@ -158,13 +160,13 @@ impl Engine {
         leases.into_iter().find(|lease| lease.shard == shard).ok_or(CommitError::Fenced(shard))
     }
 
-    fn new_id(&self) -> ExecutionId {
+    pub(crate) fn new_id(&self) -> ExecutionId {
         let mut random = [0; 10];
         self.inner.ports.entropy.fill(&mut random);
         ExecutionId::new(self.inner.ports.clock.now().0, random)
     }
 
-    fn check_size(&self, input: &Payload) -> Result<(), Error> {
+    pub(crate) fn check_size(&self, input: &Payload) -> Result<(), Error> {
         let limit = self.inner.limits.execution.payload_bytes;
         if input.as_str().len() as u64 <= limit {
             return Ok(());
@@ -176,7 +178,7 @@ impl Engine {
         Err(Error::TooLarge { limit: "payload_bytes", message })
     }
 
-    async fn pins(&self, tenant: TenantId, workflow: &Workflow) -> Result<BTreeMap<String, Pin>, Error> {
+    pub(crate) async fn pins(&self, tenant: TenantId, workflow: &Workflow) -> Result<BTreeMap<String, Pin>, Error> {
         let (mut pins, mut missing) = (BTreeMap::new(), Vec::new());
         for id in workflow.functions() {
             match self.inner.registry.function(tenant, id).await? {
@@ -244,7 +246,7 @@ fn unwritable(why: &str) -> CommitError {
 }
 
 /// Each part is hashed with its length, so that no two lists of parts look alike.
-fn sha256(parts: &[&[u8]]) -> Digest {
+pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

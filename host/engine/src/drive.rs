@@ -55,13 +55,15 @@ impl Engine {
                 return Err(Untold::Lost);
             }
         };
-        let transition = match transition(live, (&execution, &next), (at, entry), &commands) {
+        self.expect_ends(live.key.tenant, &next, &commands);
+        let mut transition = match transition(live, (&execution, &next), (at, entry), &commands) {
             Ok(transition) => transition,
             Err(undecodable) => {
                 self.quarantine(live, &undecodable).await;
                 return Err(Untold::Lost);
             }
         };
+        transition.documents.extend(self.end_row(live.key.tenant, &next));
         if !self.commit(live, transition).await {
             return Err(Untold::Lost);
         }
@@ -133,13 +135,12 @@ impl Engine {
                 Command::CancelAttempt { run } => live.stop(run),
                 Command::WatchDeadline { at } => self.inner.timers.add(at, Wake::Deadline(live.key)),
                 Command::WatchTimer { run, at } => self.inner.timers.add(at, Wake::Timer { execution: live.key, run }),
+                Command::Subscribe { run } => self.look_back(live, run),
                 // Rows of the same commit.
-                Command::CancelChild { .. }
-                | Command::ShowApproval { .. }
-                | Command::Subscribe { .. }
-                | Command::Unsubscribe { .. } => {}
+                Command::CancelChild { .. } | Command::ShowApproval { .. } | Command::Unsubscribe { .. } => {}
                 Command::StartChild { run } => self.start_child(live, run),
                 Command::AnnounceEnd => {
+                    self.publish_end(live);
                     self.inner.live.remove(live.key);
                     self.inner.timers.forget(live.key);
                 }

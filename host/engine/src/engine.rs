@@ -1,6 +1,7 @@
 //! The engine: everything it is made of, and its life from start to shutdown.
 
 use crate::committer::Committer;
+use crate::events::Events;
 use crate::limits::Limits;
 use crate::live::LiveTable;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub registry: Registry,
     pub secrets: Secrets,
     pub live: LiveTable,
+    pub events: Events,
     pub scheduler: Arc<Scheduler>,
     pub timers: Timers,
     /// Attempts and what follows from them: shutdown waits for these.
@@ -82,6 +84,7 @@ impl Engine {
             registry,
             secrets,
             live: LiveTable::default(),
+            events: Events::default(),
             scheduler: Scheduler::new(limits.slots),
             timers: Timers::default(),
             attempts: Supervisor::default(),
@@ -90,6 +93,7 @@ impl Engine {
         });
         let engine = Self { inner };
         recovery::recover(&engine).await?;
+        engine.resume_publishing();
         let watcher = engine.clone();
         engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
         Ok(engine)

@@ -1,6 +1,7 @@
 //! A tenant's workflows and functions: checked when they come in, kept as documents, cached as values.
 
 mod functions;
+mod triggers;
 mod webhook_secrets;
 mod workflows;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::ids::TenantId;
+use triggers::Triggers;
 
 /// The registry of all tenants.
 pub struct Registry {
@@ -27,6 +29,7 @@ pub struct Registry {
     limits: Limits,
     workflows: Cache<(String, Option<u32>), StoredWorkflow>,
     functions: Arc<Cache<String, Function>>,
+    triggers: Arc<Triggers>,
 }
 
 /// What a registry needs.
@@ -51,7 +54,8 @@ impl Registry {
     pub fn new(parts: RegistryParts) -> Self {
         let RegistryParts { store, runtime, clock, committer, keyring, limits } = parts;
         let (workflows, functions) = (Cache::default(), Arc::default());
-        Self { store, runtime, clock, committer, keyring, limits, workflows, functions }
+        let triggers = Arc::default();
+        Self { store, runtime, clock, committer, keyring, limits, workflows, functions, triggers }
     }
 
     /// All documents of a kind, at most `most` and one more.

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod crashes;
+mod events;
 mod limits;
 mod lists;
 mod registry;

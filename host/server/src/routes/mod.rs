@@ -1,6 +1,7 @@
 //! The routes of http-api.md, as far as this version has them.
 
 mod approvals;
+mod events;
 mod executions;
 mod functions;
 mod health;
@@ -109,6 +110,8 @@ pub fn router(app: App) -> Router {
         .route("/approvals/{id}", get(approvals::read).post(approvals::answer))
         .route("/secrets", get(secrets::list))
         .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
+        .route("/events", get(events::list).post(events::publish))
+        .route("/events/{id}", get(events::read))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)
