@@ -5,6 +5,7 @@ mod approvals;
 mod bad_input;
 mod crashes;
 mod demo;
+mod events;
 mod fixtures;
 mod life;
 mod listing;

@@ -5,6 +5,7 @@ pub mod execution;
 pub mod failure;
 pub mod graph;
 pub mod ids;
+pub mod occurrence;
 pub mod payload;
 pub mod picture;
 pub mod secrets;

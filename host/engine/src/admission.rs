@@ -122,6 +122,8 @@ impl Engine {
         let live = Live::new(key, lease, workflow, next.clone(), RecordStatus::Unfinished);
         let mut documents = rows(&live, &next, &commands);
         documents.extend(answer);
+        self.expect_ends(key.tenant, &next, &commands);
+        documents.extend(self.end_row(key.tenant, &next));
         let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };
         self.commit_start(live, transition, commands).await
     }
@@ -250,7 +252,7 @@ fn unwritable(why: &str) -> CommitError {
 }
 
 /// Each part is hashed with its length, so that no two lists of parts look alike.
-fn sha256(parts: &[&[u8]]) -> Digest {
+pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

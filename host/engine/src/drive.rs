@@ -79,13 +79,15 @@ impl Engine {
                 return Err(Untold::Lost);
             }
         };
-        let transition = match transition(live, (&execution, &next), (at, entry), &commands) {
+        self.expect_ends(live.key.tenant, &next, &commands);
+        let mut transition = match transition(live, (&execution, &next), (at, entry), &commands) {
             Ok(transition) => transition,
             Err(undecodable) => {
                 self.quarantine(live, &undecodable).await;
                 return Err(Untold::Lost);
             }
         };
+        transition.documents.extend(self.end_row(live.key.tenant, &next));
         let stored = transition.execution.as_ref().and_then(|claim| Some(claim.record.as_ref()?.status));
         if !self.commit(live, transition).await {
             return Err(Untold::Lost);
@@ -160,13 +162,15 @@ impl Engine {
                 Command::WatchDeadline { at } => self.inner.timers.add(at, Wake::Deadline(live.key)),
                 Command::WatchTimer { run, at } => self.inner.timers.add(at, Wake::Timer { execution: live.key, run }),
                 Command::CancelChild { child } => self.heed(live.key.tenant, notices::cancel_key(child)),
+                Command::Subscribe { run } => self.look_back(live, run),
                 // Rows of the same commit.
-                Command::ShowApproval { .. } | Command::Subscribe { .. } | Command::Unsubscribe { .. } => {}
+                Command::ShowApproval { .. } | Command::Unsubscribe { .. } => {}
                 Command::StartChild { run } => self.start_child(live, run),
                 Command::AnnounceEnd => {
                     if live.execution().started.as_ref().is_some_and(|started| started.parent.is_some()) {
                         self.heed(live.key.tenant, notices::ended_key(live.key.id));
                     }
+                    self.publish_end(live);
                     self.inner.live.remove(live.key);
                     self.inner.timers.forget(live.key);
                     self.inner.waiters.tell(live.key);

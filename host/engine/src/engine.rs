@@ -1,6 +1,7 @@
 //! The engine: everything it is made of, and its life from start to shutdown.
 
 use crate::committer::Committer;
+use crate::events::Events;
 use crate::limits::Limits;
 use crate::live::LiveTable;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub registry: Registry,
     pub secrets: Secrets,
     pub live: LiveTable,
+    pub events: Events,
     pub scheduler: Arc<Scheduler>,
     pub timers: Timers,
     pub wakes: Wakes,
@@ -89,6 +91,7 @@ impl Engine {
             registry,
             secrets,
             live: LiveTable::default(),
+            events: Events::default(),
             scheduler: Scheduler::new(limits.slots),
             timers: Timers::default(),
             wakes: Wakes::default(),
@@ -101,6 +104,7 @@ impl Engine {
         let engine = Self { inner };
         recovery::recover(&engine).await?;
         engine.heed_all(TenantId::DEFAULT).await?;
+        engine.resume_publishing();
         let watcher = engine.clone();
         engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
         let watcher = engine.clone();

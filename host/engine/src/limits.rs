@@ -29,6 +29,8 @@ pub struct Limits {
     pub attempt_timeout: Duration,
     /// `log_bytes` per attempt.
     pub log_bytes: usize,
+    /// `event_hops`: an event that so many events of workflows led to starts nothing, so that no circle goes on for ever.
+    pub event_hops: u32,
     /// Attempts at once.
     pub slots: Slots,
     /// How long a shutdown waits for running attempts.
@@ -49,6 +51,7 @@ impl Default for Limits {
             memory_bytes: 128 << 20,
             attempt_timeout: Duration::from_secs(60 * 60),
             log_bytes: 64 << 10,
+            event_hops: 16,
             slots: Slots { total: 64, per_tenant: 64 },
             grace: Duration::from_secs(30),
         }

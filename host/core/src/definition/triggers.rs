@@ -37,9 +37,16 @@ pub fn is_type_pattern(text: &str) -> bool {
         && (stars(last) || last == "**")
 }
 
-/// Whether a type matches a pattern: `*` stands for one dotted segment, a trailing `**` for the rest (T2).
+/// The first segment of the types of the server's own events (H7).
+const OWN: &str = "stepwell";
+
+/// Whether a type matches a pattern: `*` stands for one dotted segment, a trailing `**` for the rest (T2). The server's own events are only
+/// meant where they are named: otherwise a workflow for all events would be started by its own end.
 #[must_use]
 pub fn type_matches(pattern: &str, kind: &str) -> bool {
+    if pattern.starts_with('*') && kind.split('.').next() == Some(OWN) {
+        return false;
+    }
     let (mut pattern, mut kind) = (pattern.split('.'), kind.split('.'));
     loop {
         match (pattern.next(), kind.next()) {
@@ -164,6 +171,9 @@ mod tests {
             ("**", "anything.at.all", true),
             ("*.created", "order.created", true),
             ("*", "order.created", false),
+            ("**", "stepwell.execution.failed", false),
+            ("*.execution.failed", "stepwell.execution.failed", false),
+            ("stepwell.**", "stepwell.execution.failed", true),
         ] {
             assert!(is_type_pattern(pattern), "{pattern}");
             assert_eq!(type_matches(pattern, kind), expected, "{pattern} {kind}");

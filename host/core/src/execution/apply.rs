@@ -205,6 +205,10 @@ pub fn outstanding(execution: &Execution) -> Vec<Command> {
                 if matches!(run.wait.as_deref(), Some(Wait::Child(child)) if child.not_before.is_none()) {
                     commands.push(Command::StartChild { run: at });
                 }
+                // It may have come before the waiting began, and the look at it may have been cut off.
+                if matches!(run.wait.as_deref(), Some(Wait::Event(event)) if event.since < run.started_at) {
+                    commands.push(Command::Subscribe { run: at });
+                }
                 let due = run.wait.as_ref().and_then(|wait| wait.due());
                 commands.extend(due.map(|due| Command::WatchTimer { run: at, at: due }));
             }

@@ -268,6 +268,12 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// Started by this event.
+    #[must_use]
+    pub fn event(id: &str) -> Self {
+        Self { kind: "event".to_owned(), event_id: Some(id.to_owned()), ..Self::api(None) }
+    }
+
     /// Started by the API.
     #[must_use]
     pub fn api(by: Option<String>) -> Self {

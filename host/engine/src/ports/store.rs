@@ -111,6 +111,26 @@ pub enum DocumentKind {
     Idempotency = 6,
     /// Key: a name. Facts of this installation.
     Setting = 7,
+    /// Key: event id. An event.
+    Event = 20,
+    /// Key: hex of the hash of a source and its id. The id of the event that was first (T5).
+    EventKey = 21,
+    /// Key: when, backwards in 16 hex digits, event id. What filters of lists ask for.
+    EventByTime = 22,
+    /// Key: type, U+0001, then as above.
+    EventByType = 23,
+    /// Key: event id. The triggers that it met.
+    EventMatches = 24,
+    /// Key: when in 16 hex digits, event id. What follows from it is not done.
+    EventPending = 25,
+    /// Key: event id, U+0001, part in six digits. What its starts came to.
+    EventOutcome = 26,
+    /// Key: event id, U+0001, execution, `/`, step run. What it was for a step.
+    EventEffect = 27,
+    /// Key: `=` and a type or `*` and a pattern, U+0001, execution, `/`, step run. A step that waits.
+    EventWait = 28,
+    /// Key: event id. An event of the server's own that is not published yet.
+    EventOutbox = 29,
     /// Key: its name. A secret, sealed.
     Secret = 16,
     /// Key: what it is, `/`, an execution's id. What one execution has to tell another.

@@ -2,6 +2,7 @@
 
 mod functions;
 mod inline;
+mod triggers;
 mod webhook_secrets;
 mod workflows;
 
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::ids::TenantId;
+use triggers::Triggers;
 
 /// The registry of all tenants.
 pub struct Registry {
@@ -28,6 +30,7 @@ pub struct Registry {
     limits: Limits,
     workflows: Cache<(String, Option<u32>), StoredWorkflow>,
     functions: Arc<Cache<String, Function>>,
+    triggers: Arc<Triggers>,
 }
 
 /// What a registry needs.
@@ -52,7 +55,8 @@ impl Registry {
     pub fn new(parts: RegistryParts) -> Self {
         let RegistryParts { store, runtime, clock, committer, keyring, limits } = parts;
         let (workflows, functions) = (Cache::default(), Arc::default());
-        Self { store, runtime, clock, committer, keyring, limits, workflows, functions }
+        let triggers = Arc::default();
+        Self { store, runtime, clock, committer, keyring, limits, workflows, functions, triggers }
     }
 
     /// All documents of a kind, at most `most` and one more.

@@ -129,12 +129,15 @@ impl Registry {
             write(DocumentKind::Workflow, id.to_owned(), &document, Expect::Absent)?,
             write(DocumentKind::WorkflowRevision, numbered(id, 1), &document, Expect::Absent)?,
         ];
-        match self.committer.commit(Transition { tenant, execution: None, documents }).await {
+        let stored = Arc::new(StoredWorkflow { workflow: Arc::new(workflow), document });
+        let (triggers, current) = (Arc::clone(&self.triggers), Arc::clone(&stored));
+        // Also if the caller hangs up: otherwise no event would start it before the next start of the server.
+        let then = Box::new(move || triggers.put(tenant, &current.workflow));
+        match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
             Ok(()) => {}
             Err(CommitError::Unexpected { .. }) => return Ok(None),
             Err(other) => return Err(other.into()),
         }
-        let stored = Arc::new(StoredWorkflow { workflow: Arc::new(workflow), document });
         self.workflows.put(tenant, (id.to_owned(), None), Arc::clone(&stored));
         self.workflows.put(tenant, (id.to_owned(), Some(1)), Arc::clone(&stored));
         Ok(Some(stored))

@@ -5,6 +5,7 @@
 mod control;
 mod approvals;
 mod crashes;
+mod events;
 mod limits;
 mod lists;
 mod parking;

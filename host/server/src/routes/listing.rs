@@ -70,14 +70,19 @@ fn statuses(text: &str) -> Result<BTreeSet<ShownStatus>, ApiError> {
     text.split(',').map(read).collect()
 }
 
-fn moment(text: &str) -> Result<Timestamp, ApiError> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, ApiError> {
     let message = "`since` is a moment such as 2026-01-31T08:00:00Z (write the + of an offset as %2B)";
     Timestamp::parse_rfc3339(text).ok_or_else(|| ApiError::wrong_shape("since", message))
 }
 
 pub(super) fn limit(text: &str) -> Result<usize, ApiError> {
-    let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PART).contains(limit));
-    limit.ok_or_else(|| ApiError::wrong_shape("limit", format!("`limit` is a number from 1 to {LARGEST_PART}")))
+    limited(text, LARGEST_PART)
+}
+
+/// How many are wanted, from 1 to `most`.
+pub(super) fn limited(text: &str, most: usize) -> Result<usize, ApiError> {
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| ApiError::wrong_shape("limit", format!("`limit` is a number from 1 to {most}")))
 }
 
 /// A place as an opaque word: the milliseconds, big-endian, and the id.

@@ -2,6 +2,7 @@
 
 mod control;
 mod approvals;
+mod events;
 mod executions;
 mod functions;
 mod health;
@@ -115,6 +116,8 @@ pub fn router(app: App) -> Router {
         .route("/approvals/{id}", get(approvals::read).post(approvals::answer))
         .route("/secrets", get(secrets::list))
         .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
+        .route("/events", get(events::list).post(events::publish))
+        .route("/events/{id}", get(events::read))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)
