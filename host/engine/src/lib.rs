@@ -46,9 +46,9 @@ pub mod ports;
 mod tests;
 
 pub use admission::StartRequest;
-pub use control::{Control, RerunRequest};
 pub use answers::{BY_BYTES, COMMENT_BYTES};
 pub use approvals::{ApprovalRequest, Approvals, is_approval_id};
+pub use control::{Control, RerunRequest};
 pub use engine::{Engine, Ports};
 pub use error::Error;
 pub use events::{EventPart, EventQuery, NewEvent, Publication};

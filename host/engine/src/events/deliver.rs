@@ -11,7 +11,7 @@ use crate::Error;
 use crate::drive::Untold;
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{DocumentKind, DocumentWrite, ExecutionKey, Expect, Page, Transition};
+use crate::ports::{DocumentKind, DocumentWrite, Expect, Page, Transition};
 use bytes::Bytes;
 use std::sync::Arc;
 use stepwell_core::definition::type_matches;
@@ -109,16 +109,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// The execution, if it is under way.
-    async fn rouse(&self, key: ExecutionKey) -> Result<Option<Arc<Live>>, Error> {
-        if let Some(live) = self.inner.live.get(key) {
-            return Ok(Some(live));
-        }
-        // Committed a moment ago, and not in the table yet.
-        self.inner.committer.settled().await;
-        Ok(self.inner.live.get(key))
     }
 }
 

@@ -97,6 +97,8 @@ fn code(error: &Error) -> String {
         Error::WrongShape { .. } => "invalid_request".to_owned(),
         Error::InvalidDefinition(_) => "invalid_definition".to_owned(),
         Error::MissingFunctions(_) => "missing_functions".to_owned(),
+        Error::InvalidInput(_) => "invalid_input".to_owned(),
+        Error::Forbidden { .. } => "forbidden".to_owned(),
         Error::InvalidScript { .. } => "invalid_script".to_owned(),
         Error::TooLarge { limit, .. } | Error::LimitReached { limit, .. } => (*limit).to_owned(),
         Error::Unavailable(_) => "unavailable".to_owned(),

@@ -1,7 +1,7 @@
 //! The routes of http-api.md, as far as this version has them.
 
-mod control;
 mod approvals;
+mod control;
 mod events;
 mod executions;
 mod functions;

@@ -182,7 +182,7 @@ fn keys_name_the_iteration_and_never_repeat() {
     let mut keys = Vec::new();
     let mut world = World::start(&w, &json!({}));
     while let Some((run, _)) = world.todo.front().copied() {
-        keys.push(call(&world.execution, &w, run).expect("a call").idempotency_key);
+        keys.push(call(&world.execution, &w, run, &SecretValues::default()).expect("a call").idempotency_key);
         world.step(0, &own_id);
     }
     let short: Vec<&str> = keys.iter().filter_map(|key| key.split_once('/')).map(|(_, rest)| rest).collect();

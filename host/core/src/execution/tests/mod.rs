@@ -7,8 +7,8 @@ mod language;
 mod loops;
 mod matrix;
 mod replaying;
-mod waits;
 mod secrets;
+mod waits;
 
 use super::{
     Applied, Command, Entry, Execution, ExecutionLimits, Phase, Pin, Rerun, RunIx, Started, Trigger, apply, call,

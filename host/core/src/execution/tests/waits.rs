@@ -230,7 +230,7 @@ fn a_retry_runs_what_failed_and_keeps_what_is_done() {
         world
             .todo
             .iter()
-            .map(|(run, _)| call(&world.execution, &w, *run).expect("call").idempotency_key)
+            .map(|(run, _)| call(&world.execution, &w, *run, &SecretValues::default()).expect("call").idempotency_key)
             .collect::<Vec<_>>()
     };
     assert!(world.happened(Entry::Retried { by: None }));
