@@ -7,6 +7,7 @@ mod admission;
 mod answers;
 mod approvals;
 mod attempt;
+mod callbacks;
 mod children;
 mod codec;
 mod committer;
@@ -28,6 +29,7 @@ mod secrets;
 mod subscriptions;
 mod supervisor;
 mod timers;
+mod tokens;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
