@@ -3,6 +3,7 @@
 
 mod approvals;
 mod bad_input;
+mod callbacks;
 mod crashes;
 mod demo;
 mod events;

@@ -43,6 +43,9 @@ pub struct ServeOptions {
     /// Where to listen; port 0 picks one. `listening on http://ADDR` is printed when the server is ready
     #[arg(long, env = "STEPWELL_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7878")]
     pub listen: String,
+    /// Where people and services reach the server, for links and callbacks [default: http:// and the address it listens on]
+    #[arg(long, env = "STEPWELL_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
     /// The server's folder; it is made on the first start, and closed to other users
     #[arg(long, env = "STEPWELL_DATA", value_name = "DIR", default_value = "stepwell-data")]
     pub data: PathBuf,
@@ -59,6 +62,14 @@ pub struct ServeOptions {
     /// Fuel of one attempt: 10000000000 is about five seconds of compute
     #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
     pub fuel: u64,
+}
+
+/// An address that paths can be added to.
+fn public_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = rest
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\"<>".contains(&b)));
+    if plain { Ok(text.to_owned()) } else { Err("it is an address such as https://stepwell.example.com".to_owned()) }
 }
 
 /// Options of `demo`.

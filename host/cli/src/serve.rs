@@ -55,6 +55,7 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
     limits.fuel = options.fuel;
     let config = Config {
         listen: options.listen,
+        public_url: options.public_url,
         data: options.data,
         admin_key: admin_key(),
         master_key: master_key(options.master_key_file)?,

@@ -45,8 +45,18 @@ impl Engine {
     pub(crate) async fn asked(&self, tenant: TenantId, id: &str) -> Result<(Arc<Live>, RunIx), Error> {
         let stored = self.stored_approval(tenant, id).await?;
         let key = ExecutionKey { tenant, id: stored.execution };
-        let live = self.inner.live.get(key).ok_or_else(|| refused(Untold::Ignored(Stale::ExecutionEnded)))?;
+        let live = self.under_way(key).await?.ok_or_else(|| refused(Untold::Ignored(Stale::ExecutionEnded)))?;
         Ok((live, stored.run))
+    }
+
+    /// An execution to which something from outside happens; `None` if it has ended.
+    pub(crate) async fn under_way(&self, key: ExecutionKey) -> Result<Option<Arc<Live>>, Error> {
+        if let Some(live) = self.inner.live.get(key) {
+            return Ok(Some(live));
+        }
+        // Perhaps it was committed a moment ago, and is not in the table yet.
+        self.inner.committer.settled().await;
+        Ok(self.inner.live.get(key))
     }
 
     /// As [`Engine::tell`], to its end even if the caller goes away: a change that is committed must also be carried out.

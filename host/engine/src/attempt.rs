@@ -1,6 +1,7 @@
 //! One attempt: it waits for its turn, calls the function, and reports what came of it.
 
 use crate::Error;
+use crate::callbacks;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::ports::{
@@ -65,7 +66,7 @@ impl Engine {
             Ok((call, secrets)) => {
                 let note = Note { execution: live.key, run, attempt };
                 let noted = Noted::new(&self.inner.ports.notes, note);
-                let invocation = self.invocation(live, call, attempt);
+                let invocation = self.invocation(live, call, (run, attempt));
                 let outcome = self.invoke(invocation, cancelled).await;
                 drop(noted);
                 match outcome {
@@ -133,7 +134,9 @@ impl Engine {
         }
     }
 
-    fn invocation(&self, live: &Live, call: Call, attempt: u32) -> Invocation {
+    fn invocation(&self, live: &Live, call: Call, (run, attempt): (RunIx, u32)) -> Invocation {
+        let callback =
+            call.completes_later.then(|| (callbacks::FACT.to_owned(), self.callback_url(live.key, run, attempt)));
         let timeout = Duration::from_millis(call.timeout_ms).min(self.inner.limits.attempt_timeout);
         let context = InvocationContext {
             function: call.pin.function,
@@ -144,7 +147,7 @@ impl Engine {
             attempt,
             idempotency_key: call.idempotency_key,
             deadline_ms: self.deadline_ms(timeout),
-            extra: Vec::new(),
+            extra: callback.into_iter().collect(),
         };
         let limits = self.invocation_limits(timeout);
         Invocation { tenant: live.key.tenant, component: call.pin.component, context, input: call.input, limits }

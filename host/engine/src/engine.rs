@@ -11,8 +11,12 @@ use crate::scheduler::Scheduler;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::timers::Timers;
+<<<<<<< HEAD
 use crate::waiters::Waiters;
 use crate::wakes::Wakes;
+=======
+use crate::tokens::Signer;
+>>>>>>> main
 use crate::{Error, recovery};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +35,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Remembers what runs.
     pub notes: Arc<dyn Notes>,
+    /// Where people and services reach this server: the start of callback addresses and links, without a slash at the end.
+    pub public_url: String,
     /// Seals and opens secrets.
     pub keyring: Arc<Keyring>,
 }
@@ -46,6 +52,7 @@ pub(crate) struct Inner {
     pub limits: Limits,
     pub committer: Committer,
     pub registry: Registry,
+    pub signer: Signer,
     pub secrets: Secrets,
     pub live: LiveTable,
     pub events: Events,
@@ -84,7 +91,9 @@ impl Engine {
             keyring: Arc::clone(&ports.keyring),
             most: limits.secrets,
         });
+        let signer = Signer::load(ports.store.as_ref(), &committer, ports.entropy.as_ref()).await?;
         let inner = Arc::new(Inner {
+            signer,
             ports,
             limits,
             committer,

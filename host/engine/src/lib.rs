@@ -7,6 +7,7 @@ mod admission;
 mod answers;
 mod approvals;
 mod attempt;
+mod callbacks;
 mod children;
 mod codec;
 mod committer;
@@ -33,8 +34,12 @@ mod starting;
 mod subscriptions;
 mod supervisor;
 mod timers;
+<<<<<<< HEAD
 mod waiters;
 mod wakes;
+=======
+mod tokens;
+>>>>>>> main
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;

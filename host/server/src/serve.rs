@@ -27,6 +27,8 @@ const NOTES_PER_SLOT: usize = 2;
 pub struct Config {
     /// Where it listens; port 0 picks one.
     pub listen: String,
+    /// Where others reach it, for links and callbacks; `None`: `http://` and the address that it listens on.
+    pub public_url: Option<String>,
     /// Its folder; made with mode 0700.
     pub data: PathBuf,
     /// `STEPWELL_ADMIN_KEY`
@@ -108,7 +110,9 @@ impl Server {
         let keys = Keys::new(Arc::clone(&store), config.admin_key.as_deref())?;
         let entropy = Arc::new(SystemEntropy);
         let keyring = master::keyring((&config.master_key, &config.data), &store, entropy.clone()).await?;
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let ports = Ports {
+            public_url: public_url.trim_end_matches('/').to_owned(),
             runtime: runtime(&config, &store)?,
             store,
             clock: Arc::new(SystemClock),

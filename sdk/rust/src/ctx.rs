@@ -48,6 +48,13 @@ impl Ctx {
         self.extra.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Where somebody else completes this step, if it has `config.async`: `POST` to it `{"result": ...}` or
+    /// `{"failure": {"message": ...}}`, once, also after this function has returned. Whoever has the address may do that.
+    #[must_use]
+    pub fn callback_url(&self) -> Option<&str> {
+        self.extra("callback-url")
+    }
+
     /// With this number of the attempt, from 1.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {

@@ -3,7 +3,11 @@
 //! A life is one process: its own tokio runtime with paused time. Dropping it is `kill -9`: no task gets to say good-bye.
 
 mod approvals;
+<<<<<<< HEAD
 mod control;
+=======
+mod callbacks;
+>>>>>>> main
 mod crashes;
 mod events;
 mod limits;
@@ -76,6 +80,7 @@ impl Disk {
             let entropy: Arc<dyn Entropy> = Arc::new(FakeEntropy::new(lives * 7919));
             let keyring = Keyring::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&entropy), master_key()).await;
             let ports = Ports {
+                public_url: "https://stepwell.example".to_owned(),
                 store: Arc::clone(&store) as Arc<dyn Store>,
                 runtime: Arc::new(runtime) as Arc<dyn Runtime>,
                 clock: Arc::new(FakeClock::new(Timestamp(1_700_000_000_000 + lives * 1_000_000))) as Arc<dyn Clock>,

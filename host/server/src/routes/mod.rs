@@ -3,6 +3,7 @@
 mod approvals;
 mod control;
 mod events;
+mod callbacks;
 mod executions;
 mod functions;
 mod health;
@@ -112,6 +113,7 @@ pub fn router(app: App) -> Router {
         .route("/functions", get(functions::list).post(functions::create))
         .route("/functions/execute", post(functions::execute))
         .route("/functions/{id}", get(functions::read).put(functions::upload))
+        .route("/callbacks/{token}", post(callbacks::complete))
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::read).post(approvals::answer))
         .route("/secrets", get(secrets::list))
