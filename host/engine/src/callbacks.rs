@@ -53,12 +53,6 @@ impl Engine {
         }
     }
 
-    fn chance(&self) -> u32 {
-        let mut chance = [0; 4];
-        self.inner.ports.entropy.fill(&mut chance);
-        u32::from_be_bytes(chance)
-    }
-
     fn check_result(&self, outcome: &Result<Payload, Failure>) -> Result<(), Error> {
         let limit = self.inner.limits.execution.payload_bytes;
         let said = outcome.as_ref().map_or_else(|failure| failure.details.as_ref(), Some);

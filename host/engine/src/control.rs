@@ -189,20 +189,24 @@ fn unknown_step(step: &str) -> Error {
 }
 
 fn refused(id: &str, stale: Stale) -> Error {
-    let (code, message) = match stale {
-        Stale::ExecutionEnded => {
-            ("execution_ended", format!("the execution {id} has ended; rerun it to start it again"))
-        }
-        Stale::WasCancelled => {
-            ("not_failed", format!("the execution {id} was cancelled and is not tried again; rerun it instead"))
-        }
-        Stale::NotFailed => ("not_failed", format!("the execution {id} has not failed: there is nothing to try again")),
+    match stale {
+        Stale::ExecutionEnded => Error::Conflict {
+            code: "execution_ended",
+            message: format!("the execution {id} has ended; rerun it to start it again"),
+        },
+        Stale::WasCancelled => Error::Conflict {
+            code: "not_failed",
+            message: format!("the execution {id} was cancelled and is not tried again; rerun it instead"),
+        },
+        Stale::NotFailed => Error::Conflict {
+            code: "not_failed",
+            message: format!("the execution {id} has not failed: there is nothing to try again"),
+        },
         Stale::RunEnded
         | Stale::AttemptLost
         | Stale::TooEarly
         | Stale::AlreadyAnswered
         | Stale::MayNotAnswer
-        | Stale::NoChange => return not_found(id),
-    };
-    Error::Conflict { code, message }
+        | Stale::NoChange => not_found(id),
+    }
 }

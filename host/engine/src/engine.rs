@@ -11,12 +11,9 @@ use crate::scheduler::Scheduler;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::timers::Timers;
-<<<<<<< HEAD
+use crate::tokens::Signer;
 use crate::waiters::Waiters;
 use crate::wakes::Wakes;
-=======
-use crate::tokens::Signer;
->>>>>>> main
 use crate::{Error, recovery};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

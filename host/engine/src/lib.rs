@@ -34,12 +34,9 @@ mod starting;
 mod subscriptions;
 mod supervisor;
 mod timers;
-<<<<<<< HEAD
+mod tokens;
 mod waiters;
 mod wakes;
-=======
-mod tokens;
->>>>>>> main
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;

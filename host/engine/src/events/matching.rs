@@ -41,18 +41,25 @@ impl Engine {
     }
 }
 
+/// Why a trigger kept quiet, for whoever reads the event.
+struct Why {
+    code: &'static str,
+    reason: String,
+}
+
 fn not_started(workflow: &str, trigger: usize, why: Quiet) -> NotStarted {
-    let (code, reason) = match why {
-        Quiet::False => ("condition_false", "the trigger's condition is false".to_owned()),
+    let Why { code, reason } = match why {
+        Quiet::False => Why { code: "condition_false", reason: "the trigger's condition is false".to_owned() },
         Quiet::Failed(error) => {
             let error = error.get(..error.floor_char_boundary(REASON_BYTES)).unwrap_or_default();
-            ("condition_failed", format!("the trigger's condition could not be evaluated: {error}"))
+            let reason = format!("the trigger's condition could not be evaluated: {error}");
+            Why { code: "condition_failed", reason }
         }
         Quiet::OutOfSteps => {
             let reason = format!(
                 "the conditions of all triggers together take more than {CONDITION_STEPS} evaluation steps for one event; simplify them"
             );
-            ("condition_failed", reason)
+            Why { code: "condition_failed", reason }
         }
     };
     NotStarted { workflow_id: workflow.to_owned(), trigger, code: code.to_owned(), reason }

@@ -3,11 +3,8 @@
 //! A life is one process: its own tokio runtime with paused time. Dropping it is `kill -9`: no task gets to say good-bye.
 
 mod approvals;
-<<<<<<< HEAD
-mod control;
-=======
 mod callbacks;
->>>>>>> main
+mod control;
 mod crashes;
 mod events;
 mod limits;

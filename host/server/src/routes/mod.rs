@@ -1,9 +1,9 @@
 //! The routes of http-api.md, as far as this version has them.
 
 mod approvals;
+mod callbacks;
 mod control;
 mod events;
-mod callbacks;
 mod executions;
 mod functions;
 mod health;
