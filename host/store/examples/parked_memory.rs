@@ -28,7 +28,7 @@ impl Clock for Wall {
     }
 
     async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(Duration::from_millis(at.since(self.now()))).await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(at.since(self.now()))).await;
     }
 }
 
@@ -57,6 +57,7 @@ async fn main() {
             entropy,
             keyring: Arc::new(keyring),
             notes: Arc::new(MemoryNotes::default()),
+            public_url: String::new(),
         };
         Engine::start(ports, Limits::default()).await.expect("starts")
     };
@@ -80,17 +81,18 @@ async fn main() {
     let (mut most, mut highest) = (0, 0.0f64);
     let all = futures_util::future::join_all(writers.collect::<Vec<_>>());
     tokio::pin!(all);
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
     loop {
         most = most.max(engine.in_memory());
         highest = highest.max(resident());
         tokio::select! {
             _ = &mut all => break,
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            _ = looks.tick() => {}
         }
     }
     println!("{count} started in {:.1?}; at most {most} in memory, {highest:.0} MiB resident", began.elapsed());
     while engine.in_memory() > 0 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        looks.tick().await;
         highest = highest.max(resident());
     }
     println!(

@@ -43,26 +43,28 @@ impl Engine {
 
 /// Why a trigger kept quiet, for whoever reads the event.
 struct Why {
-    code: &'static str,
+    code: String,
     reason: String,
 }
 
 fn not_started(workflow: &str, trigger: usize, why: Quiet) -> NotStarted {
     let Why { code, reason } = match why {
-        Quiet::False => Why { code: "condition_false", reason: "the trigger's condition is false".to_owned() },
+        Quiet::False => {
+            Why { code: "condition_false".to_owned(), reason: "the trigger's condition is false".to_owned() }
+        }
         Quiet::Failed(error) => {
             let error = error.get(..error.floor_char_boundary(REASON_BYTES)).unwrap_or_default();
             let reason = format!("the trigger's condition could not be evaluated: {error}");
-            Why { code: "condition_failed", reason }
+            Why { code: "condition_failed".to_owned(), reason }
         }
         Quiet::OutOfSteps => {
             let reason = format!(
                 "the conditions of all triggers together take more than {CONDITION_STEPS} evaluation steps for one event; simplify them"
             );
-            Why { code: "condition_failed", reason }
+            Why { code: "condition_failed".to_owned(), reason }
         }
     };
-    NotStarted { workflow_id: workflow.to_owned(), trigger, code: code.to_owned(), reason }
+    NotStarted { workflow_id: workflow.to_owned(), trigger, code, reason }
 }
 
 /// Longest text of an error that is kept with an event.
