@@ -1,7 +1,6 @@
 //! Answers to human steps: whatever way they come, they come through [`Engine::answer_approval`] (H5).
 
 use crate::Error;
-use crate::approvals::shown;
 use crate::drive::Untold;
 use crate::engine::Engine;
 use crate::live::Live;
@@ -36,27 +35,16 @@ impl Engine {
         check_form(&live.execution(), &live.workflow, run, &answer)?;
         let entry = Entry::ApprovalAnswered { run, answer };
         self.tell_whole(&live, entry).await?.map_err(refused)?;
-        let execution = live.execution();
-        let gone = || Error::broken("an approval has gone", &id);
-        shown(&live, &execution, run).map(|(_, view)| view).ok_or_else(gone)
+        // From the store: the execution may have been parked, and be another one in memory by now.
+        self.approval(tenant, id).await
     }
 
     /// The execution and the step run that an approval is of; [`Error::Conflict`] if the execution has ended.
     pub(crate) async fn asked(&self, tenant: TenantId, id: &str) -> Result<(Arc<Live>, RunIx), Error> {
         let stored = self.stored_approval(tenant, id).await?;
         let key = ExecutionKey { tenant, id: stored.execution };
-        let live = self.under_way(key).await?.ok_or_else(|| refused(Untold::Ignored(Stale::ExecutionEnded)))?;
+        let live = self.rouse(key).await?.ok_or_else(|| refused(Untold::Ignored(Stale::ExecutionEnded)))?;
         Ok((live, stored.run))
-    }
-
-    /// An execution to which something from outside happens; `None` if it has ended.
-    pub(crate) async fn under_way(&self, key: ExecutionKey) -> Result<Option<Arc<Live>>, Error> {
-        if let Some(live) = self.inner.live.get(key) {
-            return Ok(Some(live));
-        }
-        // Perhaps it was committed a moment ago, and is not in the table yet.
-        self.inner.committer.settled().await;
-        Ok(self.inner.live.get(key))
     }
 
     /// As [`Engine::tell`], to its end even if the caller goes away: a change that is committed must also be carried out.

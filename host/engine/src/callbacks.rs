@@ -36,7 +36,7 @@ impl Engine {
         let read = self.inner.signer.read(Purpose::Callback, token);
         let Callback(tenant, id, run, attempt) = read.ok_or_else(not_found)?;
         self.check_result(&outcome)?;
-        let live = self.under_way(ExecutionKey { tenant, id }).await?.ok_or_else(used)?;
+        let live = self.rouse(ExecutionKey { tenant, id }).await?.ok_or_else(used)?;
         // A token may know of a later state than a store that was put back to an earlier one.
         let known = live.execution().run(run).is_some_and(|run| run.attempts >= attempt);
         if !known {

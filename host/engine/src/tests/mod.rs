@@ -38,8 +38,8 @@ pub fn master_key() -> SealingKey {
     SealingKey::parse(&"5a".repeat(32)).expect("a key")
 }
 
-/// The commits before this one are those of [`Disk::new`].
-pub const FIRST_COMMIT: u64 = 1;
+/// The commits before this one are those of [`Disk::new`], and the signing key of the first start.
+pub const FIRST_COMMIT: u64 = 2;
 
 /// What survives a process.
 pub struct Disk {
