@@ -5,11 +5,14 @@ mod approvals;
 mod bad_input;
 mod callbacks;
 mod crashes;
+mod definitions;
 mod demo;
 mod events;
 mod fixtures;
+mod inputs;
 mod life;
 mod listing;
+mod logs;
 mod order;
 mod pictures;
 mod raw;
@@ -19,6 +22,7 @@ mod shapes;
 mod stopping;
 mod support;
 mod uploads;
+mod versions;
 
 /// A fixture without a test of its name does not compile.
 macro_rules! assert_test_exists {

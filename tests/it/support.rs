@@ -49,6 +49,7 @@ pub struct Answer {
     pub content_type: String,
     pub request_id: String,
     pub link: String,
+    pub etag: String,
     pub body: Value,
 }
 
@@ -157,6 +158,14 @@ impl Client {
         self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }
 
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], b"")
+    }
+
     pub fn put_wasm(&self, path: &str, wasm: &[u8]) -> Answer {
         self.send("PUT", path, &[("content-type", "application/wasm")], wasm)
     }
@@ -177,10 +186,11 @@ impl Client {
         let request = request.body(body.to_vec()).expect("a request");
         let mut response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let (content_type, request_id, link) = (header("content-type"), header("x-request-id"), header("link"));
+        let (content_type, request_id) = (header("content-type"), header("x-request-id"));
+        let (etag, link) = (header("etag"), header("link"));
         let text = response.body_mut().with_config().limit(64 << 20).read_to_string().expect("a body");
         let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} answered no JSON: {text:?}"));
-        Answer { status: response.status().as_u16(), content_type, request_id, link, body }
+        Answer { status: response.status().as_u16(), content_type, request_id, etag, link, body }
     }
 
     /// Uploads a guest under an id; it must be accepted.

@@ -47,7 +47,7 @@ impl Engine {
     /// Starts an execution. On return it is durable, and it will run.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
     pub async fn start_execution(&self, tenant: TenantId, request: StartRequest) -> Result<ExecutionId, Error> {
         self.accepting()?;
         let input = request.input.clone().unwrap_or_else(Payload::empty_object);
@@ -65,6 +65,8 @@ impl Engine {
             return Err(Error::Refused { code: "workflow_disabled", message });
         }
         let pins = self.pins(tenant, &workflow).await?;
+        let by_api = request.trigger.kind == "api";
+        self.inner.registry.check_input(tenant, (&stored, by_api), &input).await?;
         let started = Started {
             tenant,
             workflow: workflow.id.clone(),
@@ -187,7 +189,7 @@ impl Engine {
     pub(crate) async fn pins(&self, tenant: TenantId, workflow: &Workflow) -> Result<BTreeMap<String, Pin>, Error> {
         let (mut pins, mut missing) = (BTreeMap::new(), Vec::new());
         for id in workflow.functions() {
-            match self.inner.registry.function(tenant, id).await? {
+            match self.inner.registry.callee(tenant, id).await? {
                 Some(function) => {
                     pins.insert(id.to_owned(), function.pin());
                 }

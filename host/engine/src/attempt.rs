@@ -4,6 +4,7 @@ use crate::Error;
 use crate::callbacks;
 use crate::engine::Engine;
 use crate::live::Live;
+use crate::logs::AttemptLog;
 use crate::ports::{
     Fault, Invocation, InvocationContext, InvocationLimits, LogLine, Note, NoteSlot, Notes, Outcome, Usage,
 };
@@ -62,8 +63,9 @@ impl Engine {
                 None => failure,
             }),
         });
-        let outcome = match called {
+        let (step, outcome) = match called {
             Ok((call, secrets)) => {
+                let step = call.step.clone();
                 let note = Note { execution: live.key, run, attempt };
                 let noted = Noted::new(&self.inner.ports.notes, note);
                 let invocation = self.invocation(live, call, (run, attempt));
@@ -72,8 +74,8 @@ impl Engine {
                 match outcome {
                     // Here and at once: nobody gets to see what the function said as it said it.
                     Some(outcome) => match Redactor::new(&secrets) {
-                        Some(redactor) => redactor.outcome(outcome),
-                        None => outcome,
+                        Some(redactor) => (step, redactor.outcome(outcome)),
+                        None => (step, outcome),
                     },
                     None => return, // stopped: nobody waits for it any more
                 }
@@ -90,7 +92,8 @@ impl Engine {
             Ok(output) => Entry::StepSucceeded { run, attempt, output, usage: usage(&outcome.usage) },
             Err(fault) => self.step_failed((run, attempt), failure(fault), outcome.usage),
         };
-        self.happened(live, &entry).await;
+        let log = AttemptLog::new(step, (run, attempt), outcome.log);
+        self.happened_with(live, &entry, log).await;
     }
 
     /// The values of all secrets that the workflow reads: one of them gets to this function, or what an earlier one made of it. `None` if the
@@ -168,13 +171,13 @@ impl Engine {
         }
     }
 
-    /// `functions.execute`: one call, no execution, no retry.
+    /// `functions.execute`: one call, no execution, no retry; what it logs is not kept.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`] while stopping. A guest's fault is the inner `Err`.
     pub async fn execute(&self, tenant: TenantId, id: &str, input: Payload) -> Result<Result<Payload, Failure>, Error> {
         self.accepting()?;
-        let function = self.inner.registry.function(tenant, id).await?;
+        let function = self.inner.registry.callee(tenant, id).await?;
         let function = function.ok_or_else(|| Error::NotFound { what: "function", id: id.to_owned() })?;
         let timeout = Duration::from_secs(30).min(self.inner.limits.attempt_timeout);
         let mut unique = [0; 16];

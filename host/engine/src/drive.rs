@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::live::Live;
+use crate::logs::AttemptLog;
 use crate::ports::{Claim, CommitError, ExecutionKey, Line, RecordStatus, Transition};
 use crate::rows::rows;
 use crate::timers::Wake;
@@ -22,31 +23,42 @@ impl Engine {
         let _ = self.tell(live, entry).await;
     }
 
+    /// As [`Engine::happened`], at the end of an attempt: what it logged becomes durable with it.
+    pub(crate) async fn happened_with(&self, live: &Arc<Live>, entry: &Entry, log: Option<AttemptLog>) {
+        let Ok((live, commands)) = self.record(live, entry, log).await else { return };
+        self.carry_out(&live, &commands);
+    }
+
     /// As [`Engine::happened`], for whoever wants to know what came of it: people who answer, cancel, pause.
     ///
     /// # Errors
     /// [`Untold`]: nothing changed.
     pub(crate) async fn tell(&self, live: &Arc<Live>, entry: &Entry) -> Result<(), Untold> {
-        let (live, commands) = self.record(live, entry).await?;
+        let (live, commands) = self.record(live, entry, None).await?;
         self.carry_out(&live, &commands);
         Ok(())
     }
 
     /// As [`Engine::happened`], but at a restart: an attempt that was lost runs again when it is its turn among the suspects.
     pub(crate) async fn record_loss(&self, live: &Arc<Live>, entry: &Entry) {
-        let Ok((live, mut commands)) = self.record(live, entry).await else { return };
+        let Ok((live, mut commands)) = self.record(live, entry, None).await else { return };
         commands.retain(|command| !matches!(command, Command::RunAttempt { .. }));
         self.carry_out(&live, &commands);
     }
 
     /// Decides and commits; what is left to do is returned, and for whom: an execution that has been parked meanwhile comes back for it.
-    async fn record(&self, live: &Arc<Live>, entry: &Entry) -> Result<(Arc<Live>, Vec<Command>), Untold> {
+    async fn record(
+        &self,
+        live: &Arc<Live>,
+        entry: &Entry,
+        log: Option<AttemptLog>,
+    ) -> Result<(Arc<Live>, Vec<Command>), Untold> {
         let mut live = Arc::clone(live);
         loop {
             {
                 let _changing = live.changing.lock().await;
                 if !live.has_left() {
-                    return Ok((Arc::clone(&live), self.record_here(&live, entry).await?));
+                    return Ok((Arc::clone(&live), self.record_here(&live, entry, log).await?));
                 }
             }
             match self.rouse(live.key).await {
@@ -65,7 +77,12 @@ impl Engine {
     }
 
     /// While nothing else changes it.
-    async fn record_here(&self, live: &Arc<Live>, entry: &Entry) -> Result<Vec<Command>, Untold> {
+    async fn record_here(
+        &self,
+        live: &Arc<Live>,
+        entry: &Entry,
+        log: Option<AttemptLog>,
+    ) -> Result<Vec<Command>, Untold> {
         let at = self.inner.ports.clock.now();
         let execution = live.execution();
         let (next, commands) = match apply(&execution, &live.workflow, at, entry) {
@@ -88,9 +105,14 @@ impl Engine {
             }
         };
         transition.documents.extend(self.end_row(live.key.tenant, &next));
+        let log = self.log_document(live, log, (at, execution.lines)).await;
+        transition.documents.extend(log.as_ref().map(|(document, _)| document.clone()));
         let stored = transition.execution.as_ref().and_then(|claim| Some(claim.record.as_ref()?.status));
         if !self.commit(live, transition).await {
             return Err(Untold::Lost);
+        }
+        if let Some((_, total)) = log {
+            live.logged.set(total);
         }
         live.advance(*next, stored);
         Ok(commands)

@@ -10,7 +10,7 @@ pub enum Error {
     /// There is no such thing, or it is another tenant's (semantics P6).
     #[error("there is no {what} {id:?}")]
     NotFound {
-        /// `workflow`, `function`, `execution`, `approval`, `secret`.
+        /// `workflow`, `revision`, `function`, `version`, `execution`, `approval`, `secret`.
         what: &'static str,
         /// What was asked for.
         id: String,
@@ -40,6 +40,12 @@ pub enum Error {
     /// The input does not match its schema (P3).
     #[error("the input does not match its schema: {}", places(.0))]
     InvalidInput(Vec<Violation>),
+    /// It has changed since the caller read it.
+    #[error("{message}")]
+    PreconditionFailed {
+        /// What it is now.
+        message: String,
+    },
     /// The caller may not do this.
     #[error("{message}")]
     Forbidden {

@@ -19,6 +19,7 @@ mod events;
 mod limits;
 mod lists;
 mod live;
+mod logs;
 mod notices;
 mod parking;
 mod query;
@@ -56,8 +57,12 @@ pub use error::Error;
 pub use events::{EventPart, EventQuery, NewEvent, Publication};
 pub use limits::Limits;
 pub use lists::{Executions, ListRequest, ShownStatus};
+pub use logs::{LOGS_PAGE, LogPlace, Logs};
 pub use query::{HISTORY_PAGE, History};
-pub use registry::{Deployed, Function, Imports, Registry, StoredWorkflow, Upload};
+pub use registry::{
+    Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload, VersionPage,
+    Versions,
+};
 pub use scheduler::Slots;
 pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,

@@ -29,6 +29,8 @@ pub struct Limits {
     pub attempt_timeout: Duration,
     /// `log_bytes` per attempt.
     pub log_bytes: usize,
+    /// `execution_log_bytes`: what all attempts of an execution together may leave in the store; a loop may log for ever.
+    pub execution_log_bytes: u64,
     /// `event_hops`: an event that so many events of workflows led to starts nothing, so that no circle goes on for ever.
     pub event_hops: u32,
     /// Attempts at once.
@@ -51,6 +53,7 @@ impl Default for Limits {
             memory_bytes: 128 << 20,
             attempt_timeout: Duration::from_secs(60 * 60),
             log_bytes: 64 << 10,
+            execution_log_bytes: 4 << 20,
             event_hops: 16,
             slots: Slots { total: 64, per_tenant: 64 },
             grace: Duration::from_secs(30),

@@ -1,5 +1,6 @@
 //! Executions that are under way, in memory.
 
+use crate::logs::Logged;
 use crate::ports::{ExecutionKey, Lease, RecordStatus};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,8 @@ pub struct Live {
     pub workflow: Arc<Workflow>,
     /// Held while an entry is applied and committed: one change at a time.
     pub changing: tokio::sync::Mutex<()>,
+    /// What its attempts have logged.
+    pub logged: Logged,
     committed: Mutex<Committed>,
 }
 
@@ -56,7 +59,7 @@ impl Live {
             cancel: BTreeMap::new(),
         };
         let (changing, committed) = (tokio::sync::Mutex::new(()), Mutex::new(committed));
-        Arc::new(Self { key, lease, workflow, changing, committed })
+        Arc::new(Self { key, lease, workflow, changing, logged: Logged::default(), committed })
     }
 
     /// Its durable state.

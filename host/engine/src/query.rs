@@ -80,6 +80,12 @@ impl Engine {
         Ok(History { items, next })
     }
 
+    /// Where an execution is, and how many lines of its journal are durable.
+    pub(crate) async fn durable_lines(&self, tenant: TenantId, id: &str) -> Result<(ExecutionKey, u32), Error> {
+        let key = self.key(tenant, id)?;
+        Ok((key, self.seen(key).await?.execution.lines))
+    }
+
     /// When each step of an execution ran.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ impl Engine {
     /// Starts an execution under this id, unless there is one already. On return it is durable.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
     pub(crate) async fn start_as(&self, key: ExecutionKey, new: NewExecution) -> Result<(), Error> {
         self.accepting()?;
         self.check_size(&new.input)?;
@@ -57,6 +57,8 @@ impl Engine {
             Some(pins) => pins,
             None => self.pins(key.tenant, &workflow).await?,
         };
+        let by_api = new.trigger.kind == "api";
+        self.inner.registry.check_input(key.tenant, (&stored, by_api), &new.input).await?;
         let started = Started {
             tenant: key.tenant,
             workflow: workflow.id.clone(),

@@ -222,6 +222,9 @@ impl From<Error> for ApiError {
                 Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message) }
             }
             Error::Forbidden { code, .. } => Self::new(StatusCode::FORBIDDEN, code, message),
+            Error::PreconditionFailed { .. } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", message)
+            }
             Error::Refused { code, .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message),
             Error::InvalidScript { place, .. } => {
                 let at = FieldError {

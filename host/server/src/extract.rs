@@ -75,8 +75,11 @@ async fn read(mut body: Body, most: usize) -> Result<Option<Bytes>, axum::Error>
 /// A JSON body: checked for size, type, syntax and depth; still text.
 pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiError> {
     check_json_type(request.headers())?;
-    let bytes = bytes(request, size).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| ApiError::wrong_shape("body", "the body is not UTF-8"))?;
+    payload(&bytes(request, size).await?)
+}
+
+fn payload(bytes: &[u8]) -> Result<Payload, ApiError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ApiError::wrong_shape("body", "the body is not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors and shells write a byte order mark
     if text.trim().is_empty() {
         return Err(ApiError::wrong_shape("body", "the body is empty; send JSON"));
@@ -93,7 +96,17 @@ pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiE
 
 /// A JSON body of a known form.
 pub async fn typed<T: DeserializeOwned>(request: Request, size: (usize, &str)) -> Result<T, ApiError> {
-    let payload = json(request, size).await?;
+    form(&json(request, size).await?)
+}
+
+/// As [`typed`], for a body that may be left out.
+pub async fn optional<T: DeserializeOwned + Default>(request: Request, size: (usize, &str)) -> Result<T, ApiError> {
+    check_json_type(request.headers())?;
+    let bytes = bytes(request, size).await?;
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { form(&payload(&bytes)?) }
+}
+
+fn form<T: DeserializeOwned>(payload: &Payload) -> Result<T, ApiError> {
     if !payload.as_str().trim_start().starts_with('{') {
         return Err(ApiError::wrong_shape("body", "the body is not a JSON object")); // serde would take a list for one
     }
@@ -131,6 +144,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         path.map(|Path(id)| Self(id)).map_err(|_| ApiError::wrong_shape("id", "the id in the path is not valid UTF-8"))
+    }
+}
+
+/// An id and, behind a fixed word, a number from 1.
+pub struct Numbered(pub String, pub u32);
+
+impl<S: Send + Sync> FromRequestParts<S> for Numbered {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((id, number)) =
+            path.map_err(|_| ApiError::wrong_shape("id", "the id in the path is not valid UTF-8"))?;
+        let number = number.parse().map_err(|_| ApiError::wrong_shape("revision", "a revision is a whole number"))?;
+        Ok(Self(id, number))
     }
 }
 

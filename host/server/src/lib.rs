@@ -7,6 +7,7 @@ mod extract;
 mod guard;
 mod master;
 mod negotiate;
+mod preconditions;
 mod routes;
 mod serve;
 mod socket;

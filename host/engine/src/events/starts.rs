@@ -98,6 +98,7 @@ fn code(error: &Error) -> String {
         Error::InvalidDefinition(_) => "invalid_definition".to_owned(),
         Error::MissingFunctions(_) => "missing_functions".to_owned(),
         Error::InvalidInput(_) => "invalid_input".to_owned(),
+        Error::PreconditionFailed { .. } => "precondition_failed".to_owned(),
         Error::Forbidden { .. } => "forbidden".to_owned(),
         Error::InvalidScript { .. } => "invalid_script".to_owned(),
         Error::TooLarge { limit, .. } | Error::LimitReached { limit, .. } => (*limit).to_owned(),

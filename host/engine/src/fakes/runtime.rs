@@ -1,7 +1,7 @@
 //! A runtime whose functions are closures, and that writes down who called it.
 
 use crate::ports::{
-    Artifact, Fault, Form, FunctionMeta, Invocation, Kind, Outcome, Prepared, Runtime, RuntimeError, Usage,
+    Artifact, Fault, Form, FunctionMeta, Invocation, Kind, LogLine, Outcome, Prepared, Runtime, RuntimeError, Usage,
 };
 use sha2::{Digest as _, Sha256};
 use std::future::Future;
@@ -17,6 +17,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Payload, Fault>> + Send>>;
 pub struct FakeRuntime {
     behaviour: Box<dyn Fn(Invocation) -> Answer + Send + Sync>,
     calls: Arc<Mutex<Vec<Invocation>>>,
+    log: Vec<LogLine>,
 }
 
 impl FakeRuntime {
@@ -30,7 +31,13 @@ impl FakeRuntime {
 
     /// Functions that take their time.
     pub fn slow(behaviour: impl Fn(Invocation) -> Answer + Send + Sync + 'static) -> Self {
-        Self { behaviour: Box::new(behaviour), calls: Arc::default() }
+        Self { behaviour: Box::new(behaviour), calls: Arc::default(), log: Vec::new() }
+    }
+
+    /// With functions that log these lines in each call.
+    #[must_use]
+    pub fn logging(self, log: Vec<LogLine>) -> Self {
+        Self { log, ..self }
     }
 
     /// All calls so far; the list outlives the runtime.
@@ -52,6 +59,6 @@ impl Runtime for FakeRuntime {
     async fn invoke(&self, invocation: Invocation) -> Outcome {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(invocation.clone());
         let result = (self.behaviour)(invocation).await;
-        Outcome { result, usage: Usage::default(), log: Vec::new() }
+        Outcome { result, usage: Usage::default(), log: self.log.clone() }
     }
 }

@@ -111,6 +111,12 @@ pub enum DocumentKind {
     Idempotency = 6,
     /// Key: a name. Facts of this installation.
     Setting = 7,
+    /// Key: workflow id. What is left of a deleted workflow.
+    DeletedWorkflow = 8,
+    /// Key: function id. What is left of a deleted function.
+    DeletedFunction = 9,
+    /// Key: execution id, `/`, journal line in ten digits. What the attempt logged whose end that line is.
+    Log = 10,
     /// Key: event id. An event.
     Event = 20,
     /// Key: hex of the hash of a source and its id. The id of the event that was first (T5).

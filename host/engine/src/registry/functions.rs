@@ -1,6 +1,7 @@
 //! Functions: which artifact each id stands for, version by version.
 
-use super::{Registry, numbered, read, write};
+use super::revisions::changed_by_others;
+use super::{CHANGES_AT_ONCE, Precondition, Registry, numbered, read, removal, write};
 use crate::Error;
 use crate::ports::{Artifact, DocumentKind, Expect, Form, FunctionMeta, Kind, Prepared, Transition};
 use bytes::Bytes;
@@ -88,8 +89,6 @@ pub struct Deployed {
     pub compile_ms: u64,
 }
 
-/// How often an upload is tried again because another one of the same id came first.
-const UPLOADS_AT_ONCE: u32 = 64;
 /// A function id that is a route (semantics P1).
 const RESERVED: &str = "execute";
 
@@ -99,6 +98,19 @@ impl Registry {
     /// # Errors
     /// [`Error::Refused`] or [`Error::TooLarge`] if the artifact or the choice of function is at fault, [`Error::LimitReached`].
     pub async fn deploy(&self, tenant: TenantId, upload: Upload) -> Result<Deployed, Error> {
+        self.deploy_if(tenant, upload, &Precondition::default()).await
+    }
+
+    /// As [`Registry::deploy`], if the precondition is true of each function that the artifact brings.
+    ///
+    /// # Errors
+    /// As [`Registry::deploy`], and [`Error::PreconditionFailed`]: then nothing is registered.
+    pub async fn deploy_if(
+        &self,
+        tenant: TenantId,
+        upload: Upload,
+        precondition: &Precondition,
+    ) -> Result<Deployed, Error> {
         check_id(&upload.id)?;
         self.check_size(&upload)?;
         let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
@@ -109,11 +121,16 @@ impl Registry {
             let message = format!("{} functions are stored, the most that a tenant may have", self.limits.functions);
             return Err(Error::LimitReached { limit: "functions", message });
         }
+        for (id, _) in &chosen {
+            let current = self.function(tenant, id).await?.map(|function| function.version);
+            precondition.check("the function", current)?;
+        }
         // The bytes first: a function never refers to what is not there.
         self.store.put_blob(tenant, upload.bytes().clone()).await?;
         let mut functions = Vec::with_capacity(chosen.len());
         for (id, meta) in chosen {
-            functions.push(self.register(tenant, described(&id, meta, &upload, &prepared)).await?);
+            let function = described(&id, meta, &upload, &prepared);
+            functions.push(self.register(tenant, function, precondition).await?);
         }
         Ok(Deployed { functions, compile_ms: prepared.compile_ms })
     }
@@ -132,35 +149,49 @@ impl Registry {
     }
 
     /// The next version, or the current one if nothing changes. Uploads of one id at the same time become versions one after the other.
-    async fn register(&self, tenant: TenantId, function: Function) -> Result<Function, Error> {
-        for _ in 0..UPLOADS_AT_ONCE {
-            if let Some(registered) = self.try_register(tenant, function.clone()).await? {
+    pub(super) async fn register(
+        &self,
+        tenant: TenantId,
+        function: Function,
+        precondition: &Precondition,
+    ) -> Result<Function, Error> {
+        for _ in 0..CHANGES_AT_ONCE {
+            if let Some(registered) = self.try_register(tenant, function.clone(), precondition).await? {
                 return Ok(registered);
             }
         }
-        let message = format!("the function {:?} is being changed by other uploads; upload it again", function.id);
-        Err(Error::Conflict { code: "concurrent_upload", message })
+        Err(changed_by_others("function", &function.id))
     }
 
     /// `None` if another upload came first.
-    async fn try_register(&self, tenant: TenantId, mut function: Function) -> Result<Option<Function>, Error> {
+    async fn try_register(
+        &self,
+        tenant: TenantId,
+        mut function: Function,
+        precondition: &Precondition,
+    ) -> Result<Option<Function>, Error> {
         let current = self.store.document(tenant, DocumentKind::Function, &function.id).await?;
-        let mut expect = Expect::Absent;
-        function.version = 1;
-        if let Some(bytes) = current {
+        let mut documents = Vec::new();
+        let (expect, last) = if let Some(bytes) = current {
             let current: Function = read(&bytes)?;
+            precondition.check("the function", Some(current.version))?;
             if (current.digest, &current.name) == (function.digest, &function.name) {
                 return Ok(Some(current));
             }
-            function.version = current.version + 1;
-            expect = Expect::Value(bytes);
-        }
+            (Expect::Value(bytes), current.version)
+        } else {
+            precondition.check("the function", None)?;
+            let (stone, last) = self.tombstone(tenant, DocumentKind::DeletedFunction, &function.id).await?;
+            if last > 0 {
+                documents.push(removal(DocumentKind::DeletedFunction, function.id.clone(), stone));
+            }
+            (Expect::Absent, last)
+        };
+        function.version = last.saturating_add(1);
         function.created_at = Timestamp::rfc3339(self.clock.now());
         let key = numbered(&function.id, function.version);
-        let documents = vec![
-            write(DocumentKind::Function, function.id.clone(), &function, expect)?,
-            write(DocumentKind::FunctionVersion, key, &function, Expect::Absent)?,
-        ];
+        documents.push(write(DocumentKind::Function, function.id.clone(), &function, expect)?);
+        documents.push(write(DocumentKind::FunctionVersion, key, &function, Expect::Absent)?);
         let transition = Transition { tenant, execution: None, documents };
         let (cache, current) = (Arc::clone(&self.functions), Arc::new(function.clone()));
         // Also if the uploader hangs up: otherwise the old version would be served until the next start.
@@ -183,10 +214,32 @@ impl Registry {
         if let Some(cached) = self.functions.get(tenant, id.to_owned()) {
             return Ok(Some(cached));
         }
+        let changes = self.functions.changes();
         let Some(bytes) = self.store.document(tenant, DocumentKind::Function, id).await? else { return Ok(None) };
         let function: Arc<Function> = Arc::new(read(&bytes)?);
-        self.functions.put_if_absent(tenant, id.to_owned(), Arc::clone(&function));
+        self.functions.put_read(tenant, id.to_owned(), Arc::clone(&function), changes);
         Ok(Some(function))
+    }
+
+    /// What a step, or a direct call, means by a name: the function with just this id, else `function` of `component` for
+    /// `component.function` (semantics D13).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn callee(&self, tenant: TenantId, name: &str) -> Result<Option<Arc<Function>>, Error> {
+        if let Some(exact) = self.function(tenant, name).await? {
+            return Ok(Some(exact));
+        }
+        // Both parts may have dots: the longest component that fits.
+        for (dot, _) in name.rmatch_indices('.') {
+            let (component, function) = (&name[..dot], &name[dot + 1..]);
+            if let Some(found) = self.function(tenant, component).await?
+                && found.name == function
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// All functions, in the order of their ids.

@@ -2,11 +2,19 @@
 
 mod functions;
 mod inline;
+mod inputs;
+mod precondition;
+mod revisions;
 mod triggers;
+mod versions;
 mod webhook_secrets;
 mod workflows;
 
 pub use functions::{Deployed, Function, Imports, Upload};
+pub use inputs::Schemas;
+pub use precondition::{Precondition, Versions};
+pub use revisions::{Put, RevisionPage};
+pub use versions::VersionPage;
 pub use workflows::StoredWorkflow;
 
 use crate::Error;
@@ -28,9 +36,19 @@ pub struct Registry {
     committer: Committer,
     keyring: Arc<Keyring>,
     limits: Limits,
-    workflows: Cache<(String, Option<u32>), StoredWorkflow>,
+    workflows: Arc<Cache<(String, Option<u32>), StoredWorkflow>>,
     functions: Arc<Cache<String, Function>>,
     triggers: Arc<Triggers>,
+    schemas: Schemas,
+}
+
+/// How often a change is tried again because another one of the same id came first.
+const CHANGES_AT_ONCE: u32 = 64;
+
+/// What is left of a workflow or a function that was deleted: its numbers are not given again, since executions pin them.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Tombstone {
+    last: u32,
 }
 
 /// What a registry needs.
@@ -54,9 +72,18 @@ impl Registry {
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
         let RegistryParts { store, runtime, clock, committer, keyring, limits } = parts;
-        let (workflows, functions) = (Cache::default(), Arc::default());
-        let triggers = Arc::default();
-        Self { store, runtime, clock, committer, keyring, limits, workflows, functions, triggers }
+        Self {
+            store,
+            runtime,
+            clock,
+            committer,
+            keyring,
+            limits,
+            workflows: Arc::default(),
+            functions: Arc::default(),
+            triggers: Arc::default(),
+            schemas: Schemas::default(),
+        }
     }
 
     /// All documents of a kind, at most `most` and one more.
@@ -64,11 +91,27 @@ impl Registry {
         let page = Page { after: None, limit: most + 1 };
         Ok(self.store.documents(tenant, kind, "", page).await?)
     }
+
+    /// What a deleted workflow or function left: its bytes, and its last number; 0 if there was none.
+    async fn tombstone(&self, tenant: TenantId, kind: DocumentKind, id: &str) -> Result<(Expect, u32), Error> {
+        match self.store.document(tenant, kind, id).await? {
+            None => Ok((Expect::Absent, 0)),
+            Some(bytes) => {
+                let stone: Tombstone = read(&bytes)?;
+                Ok((Expect::Value(bytes), stone.last))
+            }
+        }
+    }
 }
 
 /// `id/0000000007`: revisions and versions sort as numbers do.
 fn numbered(id: &str, number: u32) -> String {
     format!("{id}/{number:010}")
+}
+
+/// Takes a document away, if it is as it was read.
+fn removal(kind: DocumentKind, key: String, expect: Expect) -> DocumentWrite {
+    DocumentWrite { kind, key, value: None, expect }
 }
 
 fn write(
@@ -86,36 +129,65 @@ fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 }
 
 /// Values that were read once. It holds at most what the limits let a tenant have, and is emptied when it grows past that.
-struct Cache<K, V>(Mutex<HashMap<(TenantId, K), Arc<V>>>);
+struct Cache<K, V>(Mutex<Cached<K, V>>);
+
+struct Cached<K, V> {
+    values: HashMap<(TenantId, K), Arc<V>>,
+    /// Counts the changes: what was read from the store before a change is not kept after it.
+    changes: u64,
+}
 
 /// More values than this in memory are not worth their room.
 const CACHED: usize = 10_000;
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Cached { values: HashMap::new(), changes: 0 }))
     }
 }
 
 impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
     fn get(&self, tenant: TenantId, key: K) -> Option<Arc<V>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(tenant, key)).cloned()
+        self.lock().values.get(&(tenant, key)).cloned()
     }
 
+    /// Ask before the store is read.
+    fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// It is the value now.
     fn put(&self, tenant: TenantId, key: K, value: Arc<V>) {
-        self.room().insert((tenant, key), value);
+        let mut cached = self.lock();
+        cached.changes += 1;
+        cached.insert((tenant, key), value);
     }
 
-    /// For what was read from the store: it may have changed since, and then the change is here already.
-    fn put_if_absent(&self, tenant: TenantId, key: K, value: Arc<V>) {
-        self.room().entry((tenant, key)).or_insert(value);
+    /// There is none now.
+    fn remove(&self, tenant: TenantId, key: K) {
+        let mut cached = self.lock();
+        cached.changes += 1;
+        cached.values.remove(&(tenant, key));
     }
 
-    fn room(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, K), Arc<V>>> {
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.len() >= CACHED {
-            cached.clear();
+    /// For what was read from the store, unless something has changed since then.
+    fn put_read(&self, tenant: TenantId, key: K, value: Arc<V>, changes: u64) {
+        let mut cached = self.lock();
+        if cached.changes == changes {
+            cached.insert((tenant, key), value);
         }
-        cached
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cached<K, V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: std::hash::Hash + Eq, V> Cached<K, V> {
+    fn insert(&mut self, key: (TenantId, K), value: Arc<V>) {
+        if self.values.len() >= CACHED {
+            self.values.clear();
+        }
+        self.values.insert(key, value);
     }
 }

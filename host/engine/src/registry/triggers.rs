@@ -47,7 +47,6 @@ impl Triggers {
     }
 
     /// It is deleted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the deletion of workflows"))]
     pub fn remove(&self, tenant: TenantId, id: &str) {
         let mut all = self.lock();
         let tenant = all.entry(tenant).or_default();

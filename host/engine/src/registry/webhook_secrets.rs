@@ -56,7 +56,6 @@ impl Hidden {
     }
 
     /// Whether a secret came in the clear: then the definition has changed, although its text may be as before.
-    #[allow(dead_code, reason = "an edit asks it before it decides that nothing has changed")]
     pub fn is_fresh(&self) -> bool {
         self.0.iter().any(|(_, found)| matches!(found, Found::Given(_)))
     }

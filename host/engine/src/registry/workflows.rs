@@ -1,10 +1,11 @@
 //! Workflow definitions, revision by revision.
 
 use super::webhook_secrets::{Hidden, SealedSecrets};
-use super::{Registry, numbered, read, write};
+use super::{Registry, numbered, read, removal, write};
 use crate::Error;
-use crate::answers::check_forms;
-use crate::ports::{CommitError, DocumentKind, Expect, Transition};
+use crate::answers::form_faults;
+use crate::ports::{CommitError, DocumentKind, DocumentWrite, Expect, Transition};
+use crate::schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -17,23 +18,23 @@ use stepwell_core::time::Timestamp;
 pub struct StoredWorkflow {
     /// What the engine runs.
     pub workflow: Arc<Workflow>,
-    document: Document,
+    pub(super) document: Document,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Document {
-    revision: u32,
-    definition: Value,
-    warnings: Vec<Warning>,
+pub(super) struct Document {
+    pub revision: u32,
+    pub definition: Value,
+    pub warnings: Vec<Warning>,
     /// The secrets that the definition does not show.
     #[serde(default, skip_serializing_if = "SealedSecrets::is_empty")]
-    sealed: SealedSecrets,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    pub sealed: SealedSecrets,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
 /// Ids that are routes (semantics P1).
-const RESERVED: [&str; 3] = ["trigger", "executions", "validate"];
+pub(super) const RESERVED: [&str; 3] = ["trigger", "executions", "validate"];
 /// How many numbers are tried behind a slug that is taken.
 const SLUGS_TRIED: u32 = 1_000;
 
@@ -59,7 +60,12 @@ impl StoredWorkflow {
         &self.document.sealed
     }
 
-    fn read(id: &str, document: Document) -> Result<Arc<Self>, Error> {
+    /// JSON Schema of the input, if the definition has one (semantics P3).
+    pub(super) fn input_schema(&self) -> Option<&Value> {
+        self.document.definition.get("inputSchema").filter(|schema| !schema.is_null())
+    }
+
+    pub(super) fn read(id: &str, document: Document) -> Result<Arc<Self>, Error> {
         let checked = definition::check(id, document.revision, &document.definition)
             .map_err(|faults| Error::broken("a stored definition is refused", &Error::InvalidDefinition(faults)))?;
         Ok(Arc::new(Self { workflow: Arc::new(checked.workflow), document }))
@@ -72,21 +78,12 @@ impl Registry {
     /// # Errors
     /// [`Error::InvalidDefinition`], [`Error::Conflict`] if the id is taken, [`Error::LimitReached`].
     pub async fn create_workflow(&self, tenant: TenantId, body: Value) -> Result<Arc<StoredWorkflow>, Error> {
-        let Value::Object(mut body) = body else {
-            return Err(Error::WrongShape {
-                field: "body",
-                message: "send a JSON object with `name` and `steps`".to_owned(),
-            });
-        };
+        let mut body = object(body)?;
         let given = given_id(&body)?;
         let base = given.clone().unwrap_or_else(|| slug(body.get("name").and_then(Value::as_str).unwrap_or_default()));
         // Checked before anything is looked up: an invalid definition is the caller's first concern.
-        let checked = definition::check(&base, 1, &Value::Object(body.clone())).map_err(Error::InvalidDefinition)?;
-        check_forms(&checked.workflow)?;
-        if self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await?.len() >= self.limits.workflows {
-            let message = format!("{} workflows are stored, the most that a tenant may have", self.limits.workflows);
-            return Err(Error::LimitReached { limit: "workflows", message });
-        }
+        check(&base, &Value::Object(body.clone()))?;
+        self.room_for_a_workflow(tenant).await?;
         let hidden = Hidden::take(&mut body, None).map_err(Error::InvalidDefinition)?;
         self.register_inline(tenant, &mut body).await?;
         for number in 1..SLUGS_TRIED {
@@ -110,7 +107,7 @@ impl Registry {
     }
 
     /// `None` if the id is taken.
-    async fn try_create(
+    pub(super) async fn try_create(
         &self,
         tenant: TenantId,
         id: &str,
@@ -118,36 +115,59 @@ impl Registry {
         hidden: &Hidden,
     ) -> Result<Option<Arc<StoredWorkflow>>, Error> {
         let definition = named(id, body);
-        let Checked { workflow, mut warnings } =
-            definition::check(id, 1, &definition).map_err(Error::InvalidDefinition)?;
+        let Checked { mut workflow, mut warnings } = check(id, &definition)?;
         warnings.extend(self.unregistered(tenant, &workflow).await?);
         warnings.extend(self.unknown_secrets(tenant, &workflow).await?);
+        let (stone, last) = self.tombstone(tenant, DocumentKind::DeletedWorkflow, id).await?;
+        workflow.revision = last.saturating_add(1);
+        let (revision, now) = (workflow.revision, self.clock.now());
         let sealed = self.seal(tenant, id, hidden).await?;
-        let now = self.clock.now();
-        let document = Document { revision: 1, definition, warnings, sealed, created_at: now, updated_at: now };
-        let documents = vec![
-            write(DocumentKind::Workflow, id.to_owned(), &document, Expect::Absent)?,
-            write(DocumentKind::WorkflowRevision, numbered(id, 1), &document, Expect::Absent)?,
-        ];
-        let stored = Arc::new(StoredWorkflow { workflow: Arc::new(workflow), document });
-        let (triggers, current) = (Arc::clone(&self.triggers), Arc::clone(&stored));
-        // Also if the caller hangs up: otherwise no event would start it before the next start of the server.
-        let then = Box::new(move || triggers.put(tenant, &current.workflow));
-        match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
-            Ok(()) => {}
-            Err(CommitError::Unexpected { .. }) => return Ok(None),
-            Err(other) => return Err(other.into()),
+        let document = Document { revision, definition, warnings, sealed, created_at: now, updated_at: now };
+        let mut documents = vec![write(DocumentKind::Workflow, id.to_owned(), &document, Expect::Absent)?];
+        if last > 0 {
+            documents.push(removal(DocumentKind::DeletedWorkflow, id.to_owned(), stone));
         }
-        self.workflows.put(tenant, (id.to_owned(), None), Arc::clone(&stored));
-        self.workflows.put(tenant, (id.to_owned(), Some(1)), Arc::clone(&stored));
-        Ok(Some(stored))
+        self.commit_revision(tenant, StoredWorkflow { workflow: Arc::new(workflow), document }, documents).await
     }
 
-    async fn unregistered(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
+    /// Writes a revision, with these documents, and serves it. `None` if another change came first.
+    pub(super) async fn commit_revision(
+        &self,
+        tenant: TenantId,
+        stored: StoredWorkflow,
+        mut documents: Vec<DocumentWrite>,
+    ) -> Result<Option<Arc<StoredWorkflow>>, Error> {
+        let (id, revision) = (stored.workflow.id.clone(), stored.document.revision);
+        let key = numbered(&id, revision);
+        documents.push(write(DocumentKind::WorkflowRevision, key, &stored.document, Expect::Absent)?);
+        let stored = Arc::new(stored);
+        let (cache, triggers, current) = (Arc::clone(&self.workflows), Arc::clone(&self.triggers), Arc::clone(&stored));
+        // Also if the caller hangs up: otherwise the old revision would be served, and listen to events, until the next start.
+        let then = Box::new(move || {
+            triggers.put(tenant, &current.workflow);
+            cache.put(tenant, (id.clone(), Some(revision)), Arc::clone(&current));
+            cache.put(tenant, (id, None), current);
+        });
+        match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
+            Ok(()) => Ok(Some(stored)),
+            Err(CommitError::Unexpected { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    pub(super) async fn room_for_a_workflow(&self, tenant: TenantId) -> Result<(), Error> {
+        if self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await?.len() < self.limits.workflows {
+            return Ok(());
+        }
+        let message = format!("{} workflows are stored, the most that a tenant may have", self.limits.workflows);
+        Err(Error::LimitReached { limit: "workflows", message })
+    }
+
+    pub(super) async fn unregistered(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
         let mut warnings = Vec::new();
         for (at, step) in workflow.steps.iter().enumerate() {
             let Some(function) = step.function() else { continue };
-            if self.function(tenant, function).await?.is_none() {
+            if self.callee(tenant, function).await?.is_none() {
                 warnings.push(Warning {
                     pointer: format!("/steps/{at}/function"),
                     code: "unregistered_function".to_owned(),
@@ -158,7 +178,7 @@ impl Registry {
         Ok(warnings)
     }
 
-    async fn unknown_secrets(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
+    pub(super) async fn unknown_secrets(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
         let mut warnings = Vec::new();
         for (name, pointer) in &workflow.secrets {
             if self.store.document(tenant, DocumentKind::Secret, name).await?.is_none() {
@@ -180,7 +200,7 @@ impl Registry {
         self.stored(tenant, id, None).await
     }
 
-    /// The revision that an execution pins.
+    /// The revision that an execution pins; also of a deleted workflow.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -189,7 +209,10 @@ impl Registry {
     }
 
     async fn stored(&self, tenant: TenantId, id: &str, revision: Option<u32>) -> Result<Arc<StoredWorkflow>, Error> {
-        let not_found = || Error::NotFound { what: "workflow", id: id.to_owned() };
+        let not_found = || match revision {
+            None => Error::NotFound { what: "workflow", id: id.to_owned() },
+            Some(revision) => Error::NotFound { what: "revision", id: format!("{id}/{revision}") },
+        };
         if !is_valid_name(id) {
             return Err(not_found());
         }
@@ -200,9 +223,10 @@ impl Registry {
             None => (DocumentKind::Workflow, id.to_owned()),
             Some(revision) => (DocumentKind::WorkflowRevision, numbered(id, revision)),
         };
+        let changes = self.workflows.changes();
         let bytes = self.store.document(tenant, kind, &key).await?.ok_or_else(not_found)?;
         let stored = StoredWorkflow::read(id, read(&bytes)?)?;
-        self.workflows.put(tenant, (id.to_owned(), revision), Arc::clone(&stored));
+        self.workflows.put_read(tenant, (id.to_owned(), revision), Arc::clone(&stored), changes);
         Ok(stored)
     }
 
@@ -213,13 +237,39 @@ impl Registry {
     pub async fn workflows(&self, tenant: TenantId) -> Result<Vec<Arc<StoredWorkflow>>, Error> {
         let mut all = Vec::new();
         for (id, _) in self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await? {
-            all.push(self.workflow(tenant, &id).await?);
+            match self.workflow(tenant, &id).await {
+                Ok(stored) => all.push(stored),
+                Err(Error::NotFound { .. }) => {} // deleted a moment ago
+                Err(other) => return Err(other),
+            }
         }
         Ok(all)
     }
 }
 
-fn given_id(body: &Map<String, Value>) -> Result<Option<String>, Error> {
+/// A definition is an object.
+pub(super) fn object(body: Value) -> Result<Map<String, Value>, Error> {
+    let message = || "send a JSON object with `name` and `steps`".to_owned();
+    if let Value::Object(body) = body { Ok(body) } else { Err(Error::WrongShape { field: "body", message: message() }) }
+}
+
+/// The core's check, and that of the schemas: all faults at once (semantics C19).
+pub(super) fn check(id: &str, definition: &Value) -> Result<Checked, Error> {
+    let schema = definition.get("inputSchema").filter(|schema| !schema.is_null());
+    let mut faults = schema.and_then(|schema| Schema::compile(schema, "/inputSchema").err()).unwrap_or_default();
+    match definition::check(id, 1, definition) {
+        Ok(checked) => {
+            faults.extend(form_faults(&checked.workflow));
+            if faults.is_empty() { Ok(checked) } else { Err(Error::InvalidDefinition(faults)) }
+        }
+        Err(mut all) => {
+            all.extend(faults);
+            Err(Error::InvalidDefinition(all))
+        }
+    }
+}
+
+pub(super) fn given_id(body: &Map<String, Value>) -> Result<Option<String>, Error> {
     match body.get("id") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(id)) if is_valid_name(id) => Ok(Some(id.clone())),
@@ -231,7 +281,7 @@ fn given_id(body: &Map<String, Value>) -> Result<Option<String>, Error> {
 }
 
 /// The definition with its id, and the names that follow from ids (semantics C19).
-fn named(id: &str, body: &Map<String, Value>) -> Value {
+pub(super) fn named(id: &str, body: &Map<String, Value>) -> Value {
     let mut definition = Map::new();
     definition.insert("id".to_owned(), json!(id));
     definition.insert("name".to_owned(), json!(definition::title(id)));

@@ -9,6 +9,7 @@ mod crashes;
 mod events;
 mod limits;
 mod lists;
+mod logs;
 mod parking;
 mod registry;
 mod secrets;

@@ -98,3 +98,38 @@ fn what_was_registered_outlives_the_process() {
     let answer = disk.life(FakeRuntime::new(own_step), |engine| async move { run(&engine, "order").await });
     assert_eq!(answer.expect("lives")["status"], "completed");
 }
+
+#[test]
+fn a_new_secret_is_a_change_and_stars_are_none() {
+    with_engine(|engine| async move {
+        let put = async |secret: &str| {
+            let mut body = one_step(json!({"id": "w"}));
+            body["triggers"] = json!([{"type": "webhook", "config": {"path": "/webhooks/a", "secret": secret}}]);
+            let put = engine.registry().put_workflow(TENANT, ("w", body), &crate::Precondition::default()).await;
+            match put.expect("puts") {
+                crate::Put::Created(stored) | crate::Put::Stored(stored) => stored,
+            }
+        };
+        for (secret, revision, opened) in [("one", 1, "one"), ("***", 1, "one"), ("two", 2, "two"), ("***", 2, "two")] {
+            let stored = put(secret).await;
+            assert_eq!(stored.answer()["revision"], revision, "{secret}");
+            let secrets = engine.registry().webhook_secrets(TENANT, &stored, 0).await.expect("opens");
+            assert!(secrets.len() == 1 && *secrets[0] == opened);
+        }
+    });
+}
+
+#[test]
+fn what_is_read_while_a_workflow_is_deleted_is_not_kept() {
+    with_engine(|engine| async move {
+        engine.registry().create_workflow(TENANT, one_step(json!({"id": "w"}))).await.expect("creates");
+        let nothing = crate::Precondition::default();
+        let (read, deleted) = futures_util::join!(
+            engine.registry().workflow(TENANT, "w"),
+            engine.registry().delete_workflow(TENANT, "w", &nothing)
+        );
+        assert!(read.is_ok() && deleted.is_ok());
+        assert!(matches!(engine.registry().workflow(TENANT, "w").await, Err(Error::NotFound { .. })));
+        assert!(engine.registry().revision(TENANT, "w", 1).await.is_ok(), "what executions run stays");
+    });
+}

@@ -1,17 +1,18 @@
 //! Starting executions and watching them.
 
+use super::listing::page;
 use super::{App, json, json_text};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use stepwell_core::execution::Trigger;
 use stepwell_core::payload::Payload;
-use stepwell_engine::{HISTORY_PAGE, StartRequest};
+use stepwell_engine::{HISTORY_PAGE, LOGS_PAGE, LogPlace, StartRequest};
 
 /// What a trigger's body may have beside its input, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
@@ -82,10 +83,34 @@ pub async fn history(
     caller: Caller,
     Id(id): Id,
     Parameters(query): Parameters<HistoryParameters>,
+    address: Uri,
 ) -> Result<Response, ApiError> {
     let cursor = query.cursor.as_deref().unwrap_or("0").parse();
     let from: u32 = cursor.map_err(|_| ApiError::wrong_shape("cursor", "send a `nextCursor` of an earlier answer"))?;
     let part = app.engine().history(caller.tenant, &id, (from, query.limit.unwrap_or(HISTORY_PAGE))).await?;
     let next = part.next.map(|seq| seq.to_string());
-    json(StatusCode::OK, &json!({"items": part.items, "nextCursor": next}))
+    page(&part.items, next, &address)
+}
+
+#[derive(Deserialize)]
+pub struct LogParameters {
+    step: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /workflows/executions/{id}/logs`: `{items, nextCursor}`, what functions logged, in the order in which their attempts ended.
+pub async fn logs(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<LogParameters>,
+    address: Uri,
+) -> Result<Response, ApiError> {
+    let from = query.cursor.as_deref().map(str::parse::<LogPlace>).transpose();
+    let from = from.map_err(|_| ApiError::wrong_shape("cursor", "send a `nextCursor` of an earlier answer"))?;
+    let part = (from.unwrap_or_default(), query.limit.unwrap_or(LOGS_PAGE));
+    let part = app.engine().logs(caller.tenant, (&id, query.step.as_deref()), part).await?;
+    let next = part.next.map(|place| place.to_string());
+    page(&part.items, next, &address)
 }

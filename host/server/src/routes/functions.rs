@@ -1,11 +1,14 @@
 //! `/functions`: uploads, lists, and direct calls.
 
+use super::listing::page;
+use super::workflows::PageParameters;
 use super::{App, json, json_text};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::preconditions::{Conditions, conditions, tagged};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use base64::Engine as _;
 use serde::Deserialize;
@@ -16,6 +19,8 @@ use stepwell_engine::{Deployed, Error, Limits, Upload};
 
 /// What a body may have beside an artifact or an input, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
+/// Versions of one answer unless the request says otherwise.
+const VERSIONS: usize = 50;
 
 /// `GET /functions`: a bare array.
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
@@ -26,7 +31,49 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, Ap
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     let function = app.engine().registry().function(caller.tenant, &id).await?;
     let function = function.ok_or(Error::NotFound { what: "function", id })?;
-    json(StatusCode::OK, function.as_ref())
+    Ok(tagged(json(StatusCode::OK, function.as_ref())?, function.version))
+}
+
+/// `GET /functions/{id}/versions`: `{items, nextCursor}`, oldest first; also of one that was deleted.
+pub async fn versions(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<PageParameters>,
+    address: Uri,
+) -> Result<Response, ApiError> {
+    let part = app.engine().registry().versions(caller.tenant, &id, query.page(VERSIONS)?).await?;
+    let next = part.next.map(|version| version.to_string());
+    page(&part.items, next, &address)
+}
+
+#[derive(Default, Deserialize)]
+struct RollbackBody {
+    version: Option<u32>,
+}
+
+/// `POST /functions/{id}/rollback` `{version?}`: the function, whose new version is what that one was; without a version, the one before.
+pub async fn roll_back(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Conditions(conditions): Conditions,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    let body: RollbackBody = extract::optional(request, (ENVELOPE_BYTES, "payload_bytes")).await?;
+    let function = app.engine().registry().roll_back(caller.tenant, (&id, body.version), &conditions).await?;
+    Ok(tagged(json(StatusCode::OK, &function)?, function.version))
+}
+
+/// `DELETE /functions/{id}`: `{}`. Executions that pinned it go on.
+pub async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Conditions(conditions): Conditions,
+) -> Result<Response, ApiError> {
+    app.engine().registry().delete_function(caller.tenant, &id, &conditions).await?;
+    json(StatusCode::OK, &json!({}))
 }
 
 #[derive(Deserialize)]
@@ -42,11 +89,12 @@ pub async fn upload(
     Parameters(query): Parameters<UploadParameters>,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
+    let conditions = conditions(request.headers())?;
     let form = form(request.headers())?;
     let _turn = app.uploads().turn().await?;
     let bytes = extract::bytes(request, size(app.engine().limits(), form)).await?;
     let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes } };
-    let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
+    let deployed = app.engine().registry().deploy_if(caller.tenant, upload, &conditions).await?;
     answer(StatusCode::OK, &deployed)
 }
 
@@ -112,12 +160,16 @@ fn artifact(wasm: Option<String>, source: Option<String>) -> Result<Artifact, Ap
 
 /// One function as itself, several as `{functions}`; the compile time beside.
 fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError> {
-    let mut answer = match deployed.functions.as_slice() {
-        [only] => serde_json::to_value(only).unwrap_or_default(),
-        several => json!({ "functions": several }),
+    let (mut answer, version) = match deployed.functions.as_slice() {
+        [only] => (serde_json::to_value(only).unwrap_or_default(), Some(only.version)),
+        several => (json!({ "functions": several }), None),
     };
     answer["compileMs"] = Value::from(deployed.compile_ms);
-    json(status, &answer)
+    let answer = json(status, &answer)?;
+    Ok(match version {
+        Some(version) => tagged(answer, version),
+        None => answer,
+    })
 }
 
 #[derive(Deserialize)]

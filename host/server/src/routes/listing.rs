@@ -4,12 +4,12 @@ use super::{App, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::Parameters;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 use stepwell_core::ids::{ExecutionId, is_valid_name};
@@ -37,7 +37,7 @@ pub async fn executions(
     State(app): State<App>,
     caller: Caller,
     Parameters(query): Parameters<ListParameters>,
-    RawQuery(raw): RawQuery,
+    address: Uri,
 ) -> Result<Response, ApiError> {
     let request = ListRequest {
         workflow: query.workflow.map(workflow).transpose()?,
@@ -48,10 +48,14 @@ pub async fn executions(
     };
     let part = app.engine().executions(caller.tenant, &request).await?;
     let next = part.next.map(cursor);
-    let mut response = json(StatusCode::OK, &json!({"items": part.items, "nextCursor": next}))?;
-    let link = next.and_then(|next| {
-        HeaderValue::from_str(&link("/workflows/executions", raw.as_deref().unwrap_or_default(), &next)).ok()
-    });
+    page(&part.items, next, &address)
+}
+
+/// A part of a list: `{items, nextCursor}`, and the next part as `Link`. `address` is the request's own.
+pub fn page(items: &impl Serialize, next: Option<String>, address: &Uri) -> Result<Response, ApiError> {
+    let mut response = json(StatusCode::OK, &json!({"items": items, "nextCursor": next}))?;
+    let link = next
+        .and_then(|next| HeaderValue::from_str(&link(address.path(), address.query().unwrap_or_default(), &next)).ok());
     response.headers_mut().extend(link.map(|link| (header::LINK, link)));
     Ok(response)
 }
