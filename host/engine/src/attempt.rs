@@ -117,6 +117,12 @@ impl Engine {
         }
     }
 
+    /// Takes the secrets that the workflow reads out of what is said. `None` if it reads none.
+    pub(crate) async fn redactor(&self, live: &Live) -> Result<Option<Redactor>, Error> {
+        let values = self.inner.secrets.values(live.key.tenant, live.workflow.secrets.keys()).await?;
+        Ok(Redactor::new(&values))
+    }
+
     fn step_failed(&self, (run, attempt): (RunIx, u32), failure: Failure, used: Usage) -> Entry {
         Entry::StepFailed { run, attempt, failure, chance: self.chance(), usage: usage(&used) }
     }

@@ -6,7 +6,7 @@
 use super::forms::{Form, forms, once_each};
 use crate::ports::{Fault, LogLine, Outcome};
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use stepwell_core::failure::Failure;
+use stepwell_core::failure::{Failure, code};
 use stepwell_core::payload::Payload;
 use stepwell_core::secrets::{HIDDEN, SecretValues};
 use zeroize::Zeroizing;
@@ -76,10 +76,19 @@ impl Redactor {
         }
     }
 
-    /// A failure that was found before the function was called: expressions quote what they cannot work with.
+    /// What somebody outside reports of a step.
+    pub fn result(&self, result: Result<Payload, Failure>) -> Result<Payload, Failure> {
+        result.map(|output| self.payload(output)).map_err(|failure| self.failure(failure))
+    }
+
+    /// A failure: expressions quote what they cannot work with, and so do people.
     pub fn failure(&self, failure: Failure) -> Failure {
         let details = failure.details.map(|details| self.payload(details));
-        Failure { message: self.text(failure.message), details, ..failure }
+        let code = match self.hidden(&failure.code) {
+            None => failure.code,
+            Some(_) => code::FUNCTION_ERROR.to_owned(),
+        };
+        Failure { code, message: self.text(failure.message), details, ..failure }
     }
 
     /// A text without the values.

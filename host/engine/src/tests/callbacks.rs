@@ -8,7 +8,7 @@ fn workflow(config: Value) -> Value {
 }
 
 /// The token that the latest call of the function got.
-async fn token(calls: &Mutex<Vec<Invocation>>, count: usize) -> String {
+pub(super) async fn token(calls: &Mutex<Vec<Invocation>>, count: usize) -> String {
     loop {
         if let Some(call) = calls.lock().expect("calls").get(count - 1) {
             let (name, url) = &call.context.extra[0];

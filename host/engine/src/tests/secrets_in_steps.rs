@@ -136,6 +136,30 @@ fn a_secret_is_read_when_the_attempt_begins() {
 }
 
 #[test]
+fn who_completes_a_step_from_outside_may_repeat_the_secret() {
+    let runtime = FakeRuntime::new(own_step);
+    let calls = runtime.calls();
+    let lived = Disk::new().life(runtime, |engine| async move {
+        set(&engine, "TOKEN").await;
+        for (id, outcome) in [
+            ("good", Ok(Payload::from_value(&json!({ "used": PLANTED })))),
+            ("bad", Err(stepwell_core::failure::Failure::guest(PLANTED, format!("{PLANTED} is expired")))),
+        ] {
+            let config = json!({"async": true, "key": "{{ secrets.TOKEN }}"});
+            deploy(&engine, json!({"id": id, "steps": [step("a", Value::Null, config)]})).await.expect("deploys");
+            let started = engine.start_execution(TENANT, request(id, None)).await.expect("starts").to_string();
+            let token = super::callbacks::token(&calls, if id == "good" { 1 } else { 2 }).await;
+            engine.complete(&token, outcome).await.expect("is taken");
+            let ended = finished(&engine, &started).await;
+            assert!(ended.to_string().contains("***"), "{ended:#}");
+            let all = everything(&engine, &started).await;
+            assert!(!all.contains(PLANTED), "{all}");
+        }
+    });
+    lived.expect("lives");
+}
+
+#[test]
 fn log_lines_are_redacted_before_anybody_gets_them() {
     let line = LogLine { level: "info", message: PLANTED.into(), fields: vec![("key".into(), PLANTED.into())] };
     let values = [("T".to_owned(), PLANTED.to_owned().into())].into_iter().collect();
