@@ -124,7 +124,7 @@ fn what_is_read_while_a_workflow_is_deleted_is_not_kept() {
     with_engine(|engine| async move {
         engine.registry().create_workflow(TENANT, one_step(json!({"id": "w"}))).await.expect("creates");
         let nothing = crate::Precondition::default();
-        let (read, deleted) = futures_util::join!(
+        let (read, deleted) = tokio::join!(
             engine.registry().workflow(TENANT, "w"),
             engine.registry().delete_workflow(TENANT, "w", &nothing)
         );
