@@ -87,7 +87,6 @@ fn refusal(error: &Error) -> Failure {
         Error::MissingFunctions(_) => code::MISSING_FUNCTIONS,
         Error::TooLarge { .. } => code::OUTPUT_LIMIT,
         Error::InvalidInput(_) => "invalid_input",
-        Error::InvalidInput(_) => "invalid_input",
         Error::Refused { code, .. } | Error::Conflict { code, .. } => code,
         other => return Failure::host(format!("the child execution cannot be started: {other}")),
     };

@@ -53,7 +53,6 @@ impl Engine {
             let message = format!("the workflow {:?} is disabled; set `enabled` to start it", workflow.id);
             return Err(Error::Refused { code: "workflow_disabled", message });
         }
-        self.inner.registry.check_input(key.tenant, (&stored, false), &new.input).await?;
         let pins = match pins {
             Some(pins) => pins,
             None => self.pins(key.tenant, &workflow).await?,
