@@ -133,10 +133,10 @@ fn a_bad_definition_names_all_its_faults_at_once() {
             "invalid_definition"
         );
     }
-    let unsupported = server.client.post("/workflows", &json!({"name": "n", "steps": [{"id": "a", "type": "human"}]}));
+    let unknown = server.client.post("/workflows", &json!({"name": "n", "steps": [{"id": "a", "type": "teleport"}]}));
     assert_eq!(
-        (unsupported.error(422).as_str(), &unsupported.body["errors"][0]["code"]),
-        ("invalid_definition", &json!("unsupported_step_type"))
+        (unknown.error(422).as_str(), &unknown.body["errors"][0]["code"]),
+        ("invalid_definition", &json!("unknown_type"))
     );
 }
 

@@ -63,7 +63,7 @@ fn a_picture_that_there_is_not_is_an_error_as_json() {
     assert_eq!(client.send("GET", &path, &[("accept", "application/pdf")], b"").error(406), "not_acceptable");
     assert_eq!(client.get(&format!("{path}?format=pdf")).error(400), "invalid_request");
     assert_eq!(client.get("/workflows/nothing/graph").error(404), "workflow_not_found");
-    assert_eq!(client.get(&format!("{path}?revision=9&format=svg")).error(404), "workflow_not_found");
+    assert_eq!(client.get(&format!("{path}?revision=9&format=svg")).error(404), "revision_not_found");
     assert_eq!(client.get("/workflows/executions/exec-nothing/graph").error(404), "execution_not_found");
     // Every step's handler is the last one: ever more lines pass by each step on their way there.
     let step = |at: usize| {

@@ -64,13 +64,13 @@ fn an_upload_may_come_as_base64_in_json() {
     assert_eq!(created["id"], "echo");
     let bad = server.client.post("/functions", &json!({"id": "echo", "wasm": "%%%"}));
     assert_eq!((bad.error(400).as_str(), &bad.body["errors"][0]["field"]), ("invalid_request", &json!("wasm")));
-    assert_eq!(server.client.post("/functions", &json!({"id": "js", "source": "x"})).error(400), "invalid_request");
+    assert_eq!(server.client.post("/functions", &json!({"id": "js"})).error(400), "invalid_request");
 }
 
 #[test]
 fn an_upload_of_another_type_is_told_what_to_send() {
     let server = Server::start();
-    let headers = [("content-type", "text/javascript")];
+    let headers = [("content-type", "text/x-python")];
     let answer = server.client.send("PUT", "/functions/f", &headers, b"export default () => 1");
     assert_eq!(answer.error(415), "unsupported_media_type");
 }

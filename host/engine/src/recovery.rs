@@ -64,7 +64,10 @@ async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]
     }
     let execution = live.execution();
     let commands = outstanding(&execution);
-    if notes.is_empty() {
+    let active = |state| matches!(state, RunState::Active { .. });
+    let strikes = execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0);
+    // What was struck before is still suspect, although the last end came before its turn.
+    if notes.is_empty() && strikes == 0 {
         engine.carry_out(&live, &commands);
         return None;
     }
@@ -72,8 +75,6 @@ async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]
     let (timers, commands): (Vec<_>, Vec<_>) =
         commands.into_iter().partition(|command| !matches!(command, Command::RunAttempt { .. }));
     engine.carry_out(&live, &timers);
-    let active = |state| matches!(state, RunState::Active { .. });
-    let strikes = execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0);
     Some(Suspect { live, strikes, commands })
 }
 

@@ -10,11 +10,10 @@ use crate::runtime::Shared;
 use std::time::Duration;
 use stepwell_engine::ports::{Fault, FunctionMeta, InvocationLimits, Kind, Place, RuntimeError, Unfit};
 
-/// What a check may use. A script of a megabyte is parsed in a tenth of it; what runs longer before there is a function would do
-/// so in every attempt.
+/// What a check may use: the fuel of an attempt, because a script of a megabyte needs a good part of it to be parsed, in every attempt too.
 const LIMITS: InvocationLimits = InvocationLimits {
-    timeout: Duration::from_secs(5),
-    fuel: 2_000_000_000,
+    timeout: Duration::from_secs(20),
+    fuel: 10_000_000_000,
     memory_bytes: 128 << 20,
     output_bytes: 64 << 10,
     log_bytes: 0,

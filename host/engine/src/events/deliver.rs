@@ -60,7 +60,7 @@ impl Engine {
     /// Whether this step run took the event.
     async fn offer(&self, live: &Arc<Live>, run: RunIx, event: &Published) -> Result<bool, Error> {
         let execution = live.execution();
-        if !waits(live, run).is_some_and(|wait| wait.since <= event.received) {
+        if waits(live, run).is_none_or(|wait| wait.since > event.received) {
             return Ok(false);
         }
         match event_matches(&execution, &live.workflow, run, &event.event) {

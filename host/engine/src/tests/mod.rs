@@ -1,6 +1,7 @@
 //! The engine on fakes: a host that dies at any commit, functions that fail, results that come too late.
 //!
 //! A life is one process: its own tokio runtime with paused time. Dropping it is `kill -9`: no task gets to say good-bye.
+#![allow(clippy::needless_pass_by_value, reason = "definitions read better with values than with references")]
 
 mod approvals;
 mod callbacks;

@@ -115,7 +115,7 @@ impl Reader<'_, '_> {
             }
             (Some(Value::String(source)), None, _) => {
                 let pointer = self.pointer("items");
-                self.expression(pointer, source).map(LoopSource::Items)
+                self.expression(&pointer, source).map(LoopSource::Items)
             }
             (Some(literal @ (Value::Array(_) | Value::Object(_))), None, _) => {
                 self.template("items", literal).map(LoopSource::Literal)
@@ -124,7 +124,7 @@ impl Reader<'_, '_> {
                 self.fault("items", "wrong_type", "`items` is an expression, or a literal list or object")
             }
             (None, Some((pointer, Value::String(source))), None) => {
-                self.expression(pointer, source).map(LoopSource::While)
+                self.expression(&pointer, source).map(LoopSource::While)
             }
             (None, Some((pointer, _)), None) => {
                 self.findings.fault(pointer, "wrong_type", "a loop's condition is an expression string");

@@ -74,8 +74,8 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn expression(&mut self, pointer: String, source: &str) -> Option<Expression> {
-        config::expression(source, &pointer, self.findings)
+    fn expression(&mut self, pointer: &str, source: &str) -> Option<Expression> {
+        config::expression(source, pointer, self.findings)
     }
 
     fn template(&mut self, key: &str, value: &Value) -> Option<Template> {

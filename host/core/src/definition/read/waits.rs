@@ -44,7 +44,7 @@ impl Reader<'_, '_> {
             None => None,
             Some(Value::String(text)) => {
                 let pointer = self.pointer("match");
-                self.expression(pointer, text)
+                self.expression(&pointer, text)
             }
             Some(_) => self.fault("match", "wrong_type", "`match` is an expression string"),
         };
