@@ -3,6 +3,7 @@
 
 mod case;
 mod compare;
+mod compiled;
 mod kills;
 mod moments;
 mod play;

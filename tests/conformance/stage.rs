@@ -1,5 +1,6 @@
 //! A server on which a case is played, and which may be killed between two looks at it.
 
+use crate::compiled;
 use crate::kills::Kills;
 use crate::support::{Client, Server, guest};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(kills: Option<Kills>) -> Self {
-        Self { server: Some(Server::start()), kills }
+        Self { server: Some(compiled::server()), kills }
     }
 
     pub fn client(&self) -> &Client {
@@ -51,6 +52,9 @@ impl Stage {
                 None => self.client().put_wasm(&path, &guest(function["wasm"].as_str().expect("a guest's name"))),
             };
             answer.ok(200);
+        }
+        if !functions.is_empty() {
+            compiled::keep(self.server.as_ref().expect("a server"));
         }
     }
 
