@@ -79,7 +79,11 @@ fn start(name: &str, workflow: &str, run: &Run, stage: &Stage) -> Vec<String> {
 fn publish(name: &str, event: &Value, started: Option<usize>, stage: &Stage) -> Vec<String> {
     let published = stage.client().post("/events", event).ok(201);
     let id = published["id"].as_str().expect("an id");
-    let shown = stage.client().get(&format!("/events/{id}")).ok(200);
+    let look = || stage.client().get(&format!("/events/{id}")).ok(200);
+    let mut shown = look();
+    while shown["settled"] == false {
+        shown = look();
+    }
     let all = shown["started"].as_array().expect("a list of what it started");
     let ids: Vec<_> = all.iter().filter_map(|each| each["executionId"].as_str().map(str::to_owned)).collect();
     assert!(started.is_none_or(|started| started == ids.len()), "{name}: started {started:?}\n{shown:#}");

@@ -36,6 +36,7 @@ impl Stage {
         let ms = self.kills.as_mut().map_or(most_ms, |kills| kills.look_ms().min(most_ms));
         let seen = self.client().get(&format!("/workflows/executions/{execution}?wait={ms}")).ok(200);
         if self.kills.as_mut().is_some_and(Kills::is_now) {
+            eprintln!("{execution}: killed {ms} ms after the last look, which saw {}", seen["state"]);
             self.server = self.server.take().map(Server::kill_and_restart);
         }
         (seen, ms.max(1))
