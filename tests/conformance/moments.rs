@@ -67,13 +67,13 @@ fn send(moment: &Moment, execution: &str, stage: &Stage) -> Option<Answer> {
     None
 }
 
-/// The token that a step's function was given; it tells it in its log.
+/// The token that a step's function was given; it answered with the URL, and so the journal has it.
 fn token(callback: &Value, execution: &str, stage: &Stage) -> String {
-    let logs = stage.client().get(&format!("/workflows/executions/{execution}/logs")).ok(200);
-    let lines = logs["items"].as_array().expect("items");
-    let line = lines.iter().rfind(|line| line["step"] == callback["step"]);
-    let text = line.and_then(|line| line["message"].as_str()).unwrap_or_else(|| panic!("no log line: {logs:#}"));
-    text.rsplit('/').next().unwrap_or_default().to_owned()
+    let history = stage.client().get(&format!("/workflows/executions/{execution}/history")).ok(200);
+    let lines = history["items"].as_array().expect("items").iter().rev();
+    let mut texts = lines.filter(|line| line["step"] == callback["step"]).map(Value::to_string);
+    let found = texts.find_map(|text| Some(text.split_once("/callbacks/")?.1.split('"').next()?.to_owned()));
+    found.unwrap_or_else(|| panic!("no URL in {history:#}"))
 }
 
 /// Gives an answer to an approval.
