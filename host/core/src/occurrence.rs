@@ -49,7 +49,7 @@ impl Occurrence {
     #[must_use]
     pub fn meets(&self, workflow: &Workflow, steps: &mut u64) -> Outcome {
         let mut quiet = Vec::new();
-        for trigger in workflow.triggers.iter().filter(|trigger| self.is_for(trigger)) {
+        for trigger in workflow.triggers.events.iter().filter(|trigger| self.is_for(trigger)) {
             match self.fires(trigger, steps) {
                 None => return Outcome::Fires(trigger.at),
                 Some(why) => quiet.push((trigger.at, why)),

@@ -16,7 +16,7 @@ pub use kinds::{
     AgentRule, Call, ChildRule, EventRule, HumanRule, InputRule, LoopRule, LoopSource, OnTimeout, ParallelRule, Span,
     StepKind, WaitRule,
 };
-pub use triggers::{EventTrigger, is_type_pattern, type_matches};
+pub use triggers::{EventTrigger, Triggers, is_type_pattern, type_matches};
 
 use crate::graph::{ForkIx, Graph};
 use crate::payload::Payload;
@@ -58,8 +58,8 @@ pub struct Workflow {
     pub output: Option<Expression>,
     /// `metadata` as given, or null.
     pub metadata: Payload,
-    /// The events that start it (T2).
-    pub triggers: Vec<EventTrigger>,
+    /// What starts it beside the API (T1).
+    pub triggers: Triggers,
     /// The secrets that its functions get, each with the pointer of the first place that reads it (D11).
     pub secrets: BTreeMap<String, String>,
     pub(crate) by_id: HashMap<String, StepIx>,

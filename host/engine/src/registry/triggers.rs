@@ -85,18 +85,18 @@ impl Triggers {
 impl Known {
     fn put(&mut self, workflow: &Arc<Workflow>) {
         self.remove(&workflow.id);
-        for pattern in workflow.triggers.iter().flat_map(|trigger| &trigger.types) {
+        for pattern in workflow.triggers.events.iter().flat_map(|trigger| &trigger.types) {
             let ids = if pattern.contains('*') { &mut self.patterns } else { &mut self.exact };
             ids.entry(pattern.clone()).or_default().insert(workflow.id.clone());
         }
-        if !workflow.triggers.is_empty() {
+        if !workflow.triggers.events.is_empty() {
             self.workflows.insert(workflow.id.clone(), Arc::clone(workflow));
         }
     }
 
     fn remove(&mut self, id: &str) {
         let Some(old) = self.workflows.remove(id) else { return };
-        for pattern in old.triggers.iter().flat_map(|trigger| &trigger.types) {
+        for pattern in old.triggers.events.iter().flat_map(|trigger| &trigger.types) {
             let all = if pattern.contains('*') { &mut self.patterns } else { &mut self.exact };
             if let Some(ids) = all.get_mut(pattern) {
                 ids.remove(id);

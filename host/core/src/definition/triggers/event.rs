@@ -1,6 +1,7 @@
-//! Which events start a workflow (semantics T1-T3).
+//! Which events start a workflow (semantics T2, T3).
 
-use super::fault::Findings;
+use super::super::fault::Findings;
+use super::{condition, config};
 use serde_json::{Map, Value};
 use stepwell_expression::Expression;
 
@@ -21,9 +22,6 @@ pub struct EventTrigger {
 const TYPE_BYTES: usize = 200;
 /// Most patterns of one trigger or step.
 const PATTERNS: usize = 50;
-/// Most triggers of a workflow: each event is compared with each.
-const TRIGGERS: usize = 100;
-
 /// Whether a text can be a type of events, or a pattern of them: segments between dots, each without white space, or `*`; `**` only last.
 #[must_use]
 pub fn is_type_pattern(text: &str) -> bool {
@@ -57,52 +55,10 @@ pub fn type_matches(pattern: &str, kind: &str) -> bool {
     }
 }
 
-/// Reads `triggers`.
-pub(super) fn read(object: &Map<String, Value>, findings: &mut Findings) -> Vec<EventTrigger> {
-    let list = match object.get("triggers") {
-        None | Some(Value::Null) => return Vec::new(),
-        Some(Value::Array(list)) => list,
-        Some(_) => {
-            findings.fault("/triggers", "wrong_type", "`triggers` is a list");
-            return Vec::new();
-        }
-    };
-    if list.len() > TRIGGERS {
-        let message = format!("{} triggers; a workflow has at most {TRIGGERS} (limit `definition`)", list.len());
-        findings.fault("/triggers", "too_many", message);
-        return Vec::new();
-    }
-    let mut events = Vec::new();
-    for (at, trigger) in list.iter().enumerate() {
-        let pointer = format!("/triggers/{at}/type");
-        match trigger.get("type").and_then(Value::as_str) {
-            Some("manual") => {}
-            Some("event") => events.extend(event(at, trigger, findings)),
-            Some(kind @ ("schedule" | "webhook")) => {
-                let message = format!("{kind} triggers are stored but not active in this version; start by the API");
-                findings.warn(pointer, "inactive_trigger", message);
-            }
-            Some(_) | None => {
-                findings.fault(pointer, "unknown_type", "a trigger's `type` is schedule, event, webhook or manual");
-            }
-        }
-    }
-    events
-}
-
-fn event(at: usize, trigger: &Value, findings: &mut Findings) -> Option<EventTrigger> {
+/// Reads an event trigger.
+pub(super) fn read(at: usize, trigger: &Value, findings: &mut Findings) -> Option<EventTrigger> {
     let path = format!("/triggers/{at}/config");
-    let config = match trigger.get("config") {
-        Some(Value::Object(config)) => config,
-        None | Some(Value::Null) => {
-            findings.fault(path, "missing", "an event trigger needs `config.eventType`");
-            return None;
-        }
-        Some(_) => {
-            findings.fault(path, "wrong_type", "`config` is an object");
-            return None;
-        }
-    };
+    let config = config(at, trigger, "an event trigger needs `config.eventType`", findings)?;
     let types = types(config, &path, findings);
     let source = match config.get("source") {
         None | Some(Value::Null) => None,
@@ -112,16 +68,7 @@ fn event(at: usize, trigger: &Value, findings: &mut Findings) -> Option<EventTri
             None
         }
     };
-    let condition = match trigger.get("condition") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => super::config::expression(text, &format!("/triggers/{at}/condition"), findings),
-        Some(_) => {
-            let message = "`condition` is an expression string";
-            findings.fault(format!("/triggers/{at}/condition"), "wrong_type", message);
-            None
-        }
-    };
-    Some(EventTrigger { at, types, source, condition })
+    Some(EventTrigger { at, types, source, condition: condition(at, trigger, findings) })
 }
 
 /// `eventType` or `eventTypes[]`; at least one.
