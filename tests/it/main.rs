@@ -16,11 +16,13 @@ mod logs;
 mod order;
 mod pictures;
 mod raw;
+mod schedules;
 mod scripts;
 mod secrets;
 mod shapes;
 mod stopping;
 mod support;
+mod trigger_crashes;
 mod uploads;
 mod versions;
 

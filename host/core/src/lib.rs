@@ -8,5 +8,6 @@ pub mod ids;
 pub mod occurrence;
 pub mod payload;
 pub mod picture;
+pub mod schedule;
 pub mod secrets;
 pub mod time;

@@ -8,6 +8,7 @@ use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
 use crate::rousing::Rousing;
 use crate::scheduler::Scheduler;
+use crate::schedules::Clockwork;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::timers::Timers;
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub secrets: Secrets,
     pub live: LiveTable,
     pub events: Events,
+    pub clockwork: Clockwork,
     pub scheduler: Arc<Scheduler>,
     pub timers: Timers,
     pub wakes: Wakes,
@@ -73,12 +75,14 @@ impl Engine {
     pub async fn start(ports: Ports, limits: Limits) -> Result<Self, Error> {
         let loops = Supervisor::default();
         let committer = Committer::start(Arc::clone(&ports.store), &loops);
+        let clockwork = Clockwork::new(ports.clock.now());
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&ports.store),
             runtime: Arc::clone(&ports.runtime),
             clock: Arc::clone(&ports.clock),
             committer: committer.clone(),
             keyring: Arc::clone(&ports.keyring),
+            dues: Arc::clone(&clockwork.dues),
             limits,
         });
         let secrets = Secrets::new(SecretsParts {
@@ -98,6 +102,7 @@ impl Engine {
             secrets,
             live: LiveTable::default(),
             events: Events::default(),
+            clockwork,
             scheduler: Scheduler::new(limits.slots),
             timers: Timers::default(),
             wakes: Wakes::default(),
@@ -115,6 +120,8 @@ impl Engine {
         engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
         let watcher = engine.clone();
         engine.inner.loops.spawn("wakes", async move { watcher.watch_wakes().await });
+        let watcher = engine.clone();
+        engine.inner.loops.spawn("schedules", async move { watcher.watch_schedules(TenantId::DEFAULT).await });
         Ok(engine)
     }
 

@@ -108,6 +108,25 @@ fn first(faults: &[Fault]) -> String {
 }
 
 impl Error {
+    /// The code that the API would answer.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match self {
+            Self::NotFound { what, .. } => format!("{what}_not_found"),
+            Self::Conflict { code, .. } | Self::Refused { code, .. } => (*code).to_owned(),
+            Self::WrongShape { .. } => "invalid_request".to_owned(),
+            Self::InvalidDefinition(_) => "invalid_definition".to_owned(),
+            Self::MissingFunctions(_) => "missing_functions".to_owned(),
+            Self::InvalidInput(_) => "invalid_input".to_owned(),
+            Self::PreconditionFailed { .. } => "precondition_failed".to_owned(),
+            Self::Forbidden { .. } => "forbidden".to_owned(),
+            Self::InvalidScript { .. } => "invalid_script".to_owned(),
+            Self::TooLarge { limit, .. } | Self::LimitReached { limit, .. } => (*limit).to_owned(),
+            Self::Unavailable(_) => "unavailable".to_owned(),
+            Self::Broken => "internal".to_owned(),
+        }
+    }
+
     /// Logs what only operators may see.
     pub fn broken(what: &str, why: &dyn std::fmt::Display) -> Self {
         tracing::error!(%why, "{what}");

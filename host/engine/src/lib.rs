@@ -29,6 +29,7 @@ mod registry;
 mod rousing;
 mod rows;
 mod scheduler;
+mod schedules;
 pub mod schema;
 mod secrets;
 mod starting;
@@ -64,6 +65,7 @@ pub use registry::{
     Versions,
 };
 pub use scheduler::Slots;
+pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};
 pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
 };

@@ -20,6 +20,7 @@ pub(crate) fn collect(sources: &[File]) -> Codes {
         let text = Text::new(file);
         let (pages, lines) = match room(&file.path) {
             "host/core/src/failure.rs" => (text.constants("pub mod code {"), vec![]),
+            "host/core/src/schedule" => (vec![], text.fields("code: ")),
             "host/core/src/definition" => {
                 (vec![], [text.arguments(".fault(", 1), text.arguments(".warn(", 1)].concat())
             }
@@ -44,9 +45,10 @@ pub(crate) fn collect(sources: &[File]) -> Codes {
 
 /// The part of the path that decides how codes are written there.
 fn room(path: &str) -> &str {
-    const ROOMS: [&str; 8] = [
+    const ROOMS: [&str; 9] = [
         "host/core/src/failure.rs",
         "host/core/src/definition",
+        "host/core/src/schedule",
         "host/engine/src",
         "host/server/src",
         "host/runtime/src/compile/unfit.rs",

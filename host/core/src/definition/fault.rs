@@ -9,7 +9,7 @@ pub struct Fault {
     /// JSON pointer (RFC 6901) into the definition.
     pub pointer: String,
     /// `missing`, `wrong_type`, `duplicate_id`, `unknown_target`, `unknown_type`, `unsupported_step_type`, `invalid_expression`, `out_of_range`, `invalid_id`, `too_many`,
-    /// `secrets_not_allowed`.
+    /// `secrets_not_allowed`, `invalid_cron`, `never_fires`, `unknown_timezone`, `too_large`.
     pub code: &'static str,
     /// What to change.
     pub message: String,

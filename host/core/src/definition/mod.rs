@@ -16,7 +16,9 @@ pub use kinds::{
     AgentRule, Call, ChildRule, EventRule, HumanRule, InputRule, LoopRule, LoopSource, OnTimeout, ParallelRule, Span,
     StepKind, WaitRule,
 };
-pub use triggers::{EventTrigger, Triggers, is_type_pattern, type_matches};
+pub use triggers::{
+    Catchup, EventTrigger, Overlap, ScheduleInput, ScheduleTrigger, Triggers, is_type_pattern, type_matches,
+};
 
 use crate::graph::{ForkIx, Graph};
 use crate::payload::Payload;

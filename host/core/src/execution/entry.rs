@@ -274,6 +274,12 @@ impl Trigger {
         Self { kind: "event".to_owned(), event_id: Some(id.to_owned()), ..Self::api(None) }
     }
 
+    /// Started by a schedule for this occurrence; `by`: somebody who asked for it.
+    #[must_use]
+    pub fn schedule(at: Timestamp, by: Option<String>) -> Self {
+        Self { kind: "schedule".to_owned(), scheduled_at: Some(at.rfc3339()), ..Self::api(by) }
+    }
+
     /// Started by the API.
     #[must_use]
     pub fn api(by: Option<String>) -> Self {

@@ -40,7 +40,7 @@ impl Engine {
                 Ok(execution_id) => outcomes.started.push(Begun { workflow_id, execution_id }),
                 Err(Error::Unavailable(why)) => return Err(Error::Unavailable(why)),
                 Err(error) => {
-                    let (code, mut reason) = (code(&error), error.to_string());
+                    let (code, mut reason) = (error.code(), error.to_string());
                     reason.truncate(reason.floor_char_boundary(REASON_BYTES));
                     outcomes.not_started.push(NotStarted { workflow_id, trigger, code, reason });
                 }
@@ -87,22 +87,4 @@ fn data(event: &Published) -> Payload {
         data: Payload,
     }
     serde_json::from_str(event.event.as_str()).map_or_else(|_| Payload::empty_object(), |event: Data| event.data)
-}
-
-/// The code that the API would answer.
-fn code(error: &Error) -> String {
-    match error {
-        Error::NotFound { what, .. } => format!("{what}_not_found"),
-        Error::Conflict { code, .. } | Error::Refused { code, .. } => (*code).to_owned(),
-        Error::WrongShape { .. } => "invalid_request".to_owned(),
-        Error::InvalidDefinition(_) => "invalid_definition".to_owned(),
-        Error::MissingFunctions(_) => "missing_functions".to_owned(),
-        Error::InvalidInput(_) => "invalid_input".to_owned(),
-        Error::PreconditionFailed { .. } => "precondition_failed".to_owned(),
-        Error::Forbidden { .. } => "forbidden".to_owned(),
-        Error::InvalidScript { .. } => "invalid_script".to_owned(),
-        Error::TooLarge { limit, .. } | Error::LimitReached { limit, .. } => (*limit).to_owned(),
-        Error::Unavailable(_) => "unavailable".to_owned(),
-        Error::Broken => "internal".to_owned(),
-    }
 }

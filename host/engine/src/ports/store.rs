@@ -143,6 +143,12 @@ pub enum DocumentKind {
     Notice = 40,
     /// Key: its id. A human step that was opened, as the API shows it.
     Approval = 30,
+    /// Key: schedule id. When a workflow starts by the clock, and up to where that is done.
+    Schedule = 60,
+    /// Key: schedule id, U+0001, occurrence in 16 hex digits, execution id. An occurrence that is not done.
+    ScheduleMark = 61,
+    /// Key: schedule id, U+0001, when and which occurrence, backwards in 16 hex digits each, execution id. What came of an occurrence.
+    ScheduleLine = 62,
     /// Key: `p/`, id: those that are pending; `e/`, execution, `/`, id: those of an execution; `a/`, id: all.
     ApprovalIndex = 31,
 }

@@ -5,6 +5,7 @@ mod inline;
 mod inputs;
 mod precondition;
 mod revisions;
+mod schedules;
 mod triggers;
 mod versions;
 mod webhook_secrets;
@@ -21,6 +22,7 @@ use crate::Error;
 use crate::committer::Committer;
 use crate::limits::Limits;
 use crate::ports::{Clock, DocumentKind, DocumentWrite, Expect, Page, Runtime, Store};
+use crate::schedules::Dues;
 use crate::secrets::Keyring;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -39,6 +41,7 @@ pub struct Registry {
     workflows: Arc<Cache<(String, Option<u32>), StoredWorkflow>>,
     functions: Arc<Cache<String, Function>>,
     triggers: Arc<Triggers>,
+    dues: Arc<Dues>,
     schemas: Schemas,
 }
 
@@ -63,6 +66,8 @@ pub struct RegistryParts {
     pub committer: Committer,
     /// Seals the secrets of definitions.
     pub keyring: Arc<Keyring>,
+    /// Is told of schedules that change.
+    pub(crate) dues: Arc<Dues>,
     /// How much a tenant may have.
     pub limits: Limits,
 }
@@ -71,7 +76,7 @@ impl Registry {
     /// An empty cache over the store.
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
-        let RegistryParts { store, runtime, clock, committer, keyring, limits } = parts;
+        let RegistryParts { store, runtime, clock, committer, keyring, dues, limits } = parts;
         Self {
             store,
             runtime,
@@ -82,6 +87,7 @@ impl Registry {
             workflows: Arc::default(),
             functions: Arc::default(),
             triggers: Arc::default(),
+            dues,
             schemas: Schemas::default(),
         }
     }

@@ -114,14 +114,18 @@ impl Registry {
             let bytes = self.workflow_document(tenant, id).await?;
             let last = read::<Document>(&bytes)?.revision;
             precondition.check("the workflow", Some(last))?;
-            let documents = vec![
+            let mut documents = vec![
                 removal(DocumentKind::Workflow, id.to_owned(), Expect::Value(bytes)),
                 write(DocumentKind::DeletedWorkflow, id.to_owned(), &Tombstone { last }, Expect::Anything)?,
             ];
+            let schedules = self.no_schedules(tenant, id).await?;
+            documents.extend(schedules.documents);
+            let (dues, keys) = (Arc::clone(&self.dues), schedules.keys);
             let (cache, triggers, key) = (Arc::clone(&self.workflows), Arc::clone(&self.triggers), id.to_owned());
             let then = Box::new(move || {
                 triggers.remove(tenant, &key);
                 cache.remove(tenant, (key, None));
+                keys.into_iter().for_each(|key| dues.nudge(key));
             });
             match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
                 Ok(()) => return Ok(()),

@@ -1,5 +1,6 @@
 //! Workflow definitions, revision by revision.
 
+use super::schedules::ScheduleRows;
 use super::webhook_secrets::{Hidden, SealedSecrets};
 use super::{Registry, numbered, read, removal, write};
 use crate::Error;
@@ -140,13 +141,17 @@ impl Registry {
         let (id, revision) = (stored.workflow.id.clone(), stored.document.revision);
         let key = numbered(&id, revision);
         documents.push(write(DocumentKind::WorkflowRevision, key, &stored.document, Expect::Absent)?);
+        let ScheduleRows { documents: schedules, keys } = self.schedule_rows(tenant, &stored.workflow).await?;
+        documents.extend(schedules);
         let stored = Arc::new(stored);
+        let dues = Arc::clone(&self.dues);
         let (cache, triggers, current) = (Arc::clone(&self.workflows), Arc::clone(&self.triggers), Arc::clone(&stored));
         // Also if the caller hangs up: otherwise the old revision would be served, and listen to events, until the next start.
         let then = Box::new(move || {
             triggers.put(tenant, &current.workflow);
             cache.put(tenant, (id.clone(), Some(revision)), Arc::clone(&current));
             cache.put(tenant, (id, None), current);
+            keys.into_iter().for_each(|key| dues.nudge(key));
         });
         match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
             Ok(()) => Ok(Some(stored)),

@@ -13,6 +13,7 @@ mod lists;
 mod logs;
 mod parking;
 mod registry;
+mod schedules;
 mod secrets;
 mod secrets_in_steps;
 mod starts;

@@ -9,6 +9,7 @@ mod functions;
 mod health;
 mod listing;
 mod pictures;
+mod schedules;
 mod secrets;
 mod workflows;
 
@@ -125,6 +126,12 @@ pub fn router(app: App) -> Router {
         .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
         .route("/events", get(events::list).post(events::publish))
         .route("/events/{id}", get(events::read))
+        .route("/schedules", get(schedules::list))
+        .route("/schedules/{id}", get(schedules::read))
+        .route("/schedules/{id}/pause", post(schedules::pause))
+        .route("/schedules/{id}/resume", post(schedules::resume))
+        .route("/schedules/{id}/run", post(schedules::run))
+        .route("/schedules/{id}/backfill", post(schedules::backfill))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)

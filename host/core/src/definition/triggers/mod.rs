@@ -5,6 +5,7 @@ mod schedule;
 mod webhook;
 
 pub use event::{EventTrigger, is_type_pattern, type_matches};
+pub use schedule::{Catchup, Overlap, ScheduleInput, ScheduleTrigger};
 
 use super::fault::Findings;
 use serde_json::{Map, Value};
@@ -18,6 +19,8 @@ const TRIGGERS: usize = 100;
 pub struct Triggers {
     /// The events that start it (T2).
     pub events: Vec<EventTrigger>,
+    /// The times at which it starts (T6).
+    pub schedules: Vec<ScheduleTrigger>,
 }
 
 /// Reads `triggers`.
@@ -27,7 +30,10 @@ pub(super) fn read(object: &Map<String, Value>, findings: &mut Findings) -> Trig
         match trigger.get("type").and_then(Value::as_str) {
             Some("manual") => {}
             Some("event") => triggers.events.extend(event::read(at, trigger, findings)),
-            Some("schedule") => schedule::read(at, findings),
+            Some("schedule") => {
+                let read = schedule::read(at, trigger, &triggers.schedules, findings);
+                triggers.schedules.extend(read);
+            }
             Some("webhook") => webhook::read(at, findings),
             Some(_) | None => {
                 let message = "a trigger's `type` is schedule, event, webhook or manual";

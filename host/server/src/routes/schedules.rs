@@ -1,0 +1,114 @@
+//! `/schedules`: when workflows start by the clock, and what people do about it.
+
+use super::{App, json, listing};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{self, Id, Parameters, Whole};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stepwell_core::time::Timestamp;
+use stepwell_engine::{Backfill, Backfilled, ScheduleQuery};
+
+/// Largest body: two moments.
+const BODY_BYTES: usize = 8 << 10;
+/// The scope for starting executions.
+const TRIGGER: &str = "trigger";
+/// The scope for changing what starts them.
+const DEPLOY: &str = "deploy";
+
+#[derive(Deserialize)]
+pub struct ListParameters {
+    workflow: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /schedules?workflow=&cursor=&limit=`: `{items, nextCursor}`, each with its next five runs.
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Parameters(query): Parameters<ListParameters>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, ApiError> {
+    let wanted = ScheduleQuery {
+        workflow: query.workflow.map(listing::workflow).transpose()?,
+        after: query.cursor,
+        limit: query.limit.as_deref().map_or(Ok(listing::PART), listing::limit)?,
+    };
+    let part = app.engine().schedules(caller.tenant, &wanted).await?;
+    let mut response = json(StatusCode::OK, &json!({"items": part.items, "nextCursor": part.next}))?;
+    let link = part.next.map(|next| listing::link("/schedules", raw.as_deref().unwrap_or_default(), &next));
+    let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
+    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+    Ok(response)
+}
+
+/// `GET /schedules/{id}`: with its latest firings.
+pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    json(StatusCode::OK, &app.engine().schedule(caller.tenant, &id).await?)
+}
+
+/// `POST /schedules/{id}/pause`: the schedule as it is afterwards.
+pub async fn pause(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    set_paused(&app, caller, &id, true).await
+}
+
+/// `POST /schedules/{id}/resume`: the schedule as it is afterwards.
+pub async fn resume(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    set_paused(&app, caller, &id, false).await
+}
+
+async fn set_paused(app: &App, caller: Caller, id: &str, paused: bool) -> Result<Response, ApiError> {
+    caller.needs(DEPLOY)?;
+    let change = (paused, Some(caller.subject));
+    json(StatusCode::OK, &app.engine().pause_schedule(caller.tenant, id, change).await?)
+}
+
+/// `POST /schedules/{id}/run`: 200 `{executionId}`.
+pub async fn run(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.needs(TRIGGER)?;
+    let execution = app.engine().run_schedule(caller.tenant, &id, Some(caller.subject)).await?;
+    json(StatusCode::OK, &json!({"executionId": execution.to_string()}))
+}
+
+#[derive(Deserialize)]
+struct BackfillBody {
+    from: String,
+    to: String,
+    #[serde(default)]
+    again: bool,
+}
+
+/// `POST /schedules/{id}/backfill` `{from, to, again?}`: 202 and each occurrence of that span with its execution.
+pub async fn backfill(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    caller.needs(TRIGGER)?;
+    let body: BackfillBody = extract::typed(request, (BODY_BYTES, "payload_bytes")).await?;
+    let span = Backfill {
+        from: moment("from", &body.from)?,
+        to: moment("to", &body.to)?,
+        again: body.again,
+        by: Some(caller.subject),
+    };
+    let occurrences = app.engine().backfill(caller.tenant, &id, span).await?;
+    let already = occurrences.iter().filter(|one| one.already).count();
+    let items: Vec<Value> = occurrences.iter().map(shown).collect();
+    let answer = json!({"occurrences": items.len(), "starting": items.len() - already, "items": items});
+    json(StatusCode::ACCEPTED, &answer)
+}
+
+fn shown(one: &Backfilled) -> Value {
+    json!({"scheduledAt": one.at.rfc3339(), "executionId": one.execution.to_string(), "alreadyRan": one.already})
+}
+
+fn moment(field: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let message = format!("`{field}` is a moment such as 2026-01-31T08:00:00Z");
+    Timestamp::parse_rfc3339(text).ok_or_else(|| ApiError::wrong_shape(field, message))
+}
