@@ -1,14 +1,17 @@
 //! The whole program through its front door: the real binary, HTTP, real guests, bad input.
 #![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod agents;
 mod approvals;
 mod bad_input;
 mod callbacks;
+mod client;
 mod crashes;
 mod definitions;
 mod demo;
 mod events;
 mod fixtures;
+mod following;
 mod inputs;
 mod life;
 mod listing;

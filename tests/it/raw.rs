@@ -25,16 +25,31 @@ impl Raw {
 
     /// The status, the head and the body of the next answer, which must be JSON.
     pub fn answer(&mut self) -> (u16, String, Value) {
+        let (status, head) = self.head();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+        let mut body = vec![0; length.parse().expect("a number")];
+        self.0.read_exact(&mut body).expect("reads");
+        (status, head, serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")))
+    }
+
+    /// The status and the head of the next answer; its body is still to be read.
+    pub fn head(&mut self) -> (u16, String) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             assert!(self.0.read_line(&mut head).expect("reads") > 0, "the connection ended after {head:?}");
         }
-        let head = head.to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
-        let mut body = vec![0; length.parse().expect("a number")];
-        self.0.read_exact(&mut body).expect("reads");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, head, serde_json::from_slice(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")))
+        (head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status"), head.to_ascii_lowercase())
+    }
+
+    /// The next piece of a body that comes in pieces; `None`: it is complete.
+    pub fn chunk(&mut self) -> Option<String> {
+        let (mut size, mut ending) = (String::new(), [0; 2]);
+        self.0.read_line(&mut size).expect("reads");
+        let size = usize::from_str_radix(size.trim_end(), 16).unwrap_or_else(|_| panic!("no piece, but {size:?}"));
+        let mut bytes = vec![0; size];
+        self.0.read_exact(&mut bytes).expect("reads");
+        self.0.read_exact(&mut ending).expect("reads");
+        (size > 0).then(|| String::from_utf8(bytes).expect("text"))
     }
 
     /// Whether the server ends the connection now.

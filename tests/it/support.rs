@@ -125,6 +125,10 @@ impl Server {
         std::sync::Arc::clone(&self.data)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("asks").is_none()
     }

@@ -115,6 +115,7 @@ impl Engine {
             live.logged.set(total);
         }
         live.advance(*next, stored);
+        self.inner.followers.tell(live.key);
         Ok(commands)
     }
 
@@ -166,6 +167,7 @@ impl Engine {
         self.inner.live.remove(live.key);
         self.inner.timers.forget(live.key);
         self.inner.waiters.tell(live.key);
+        self.inner.followers.tell(live.key);
         live.stop_attempts();
     }
 

@@ -2,6 +2,7 @@
 
 use crate::committer::Committer;
 use crate::events::Events;
+use crate::followers::Followers;
 use crate::limits::Limits;
 use crate::live::LiveTable;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub wakes: Wakes,
     pub rousing: Rousing,
     pub waiters: Waiters,
+    pub followers: Followers,
     /// Attempts and what follows from them: shutdown waits for these.
     pub attempts: Supervisor,
     /// Loops that never end by themselves.
@@ -108,6 +110,7 @@ impl Engine {
             wakes: Wakes::default(),
             rousing: Rousing::default(),
             waiters: Waiters::default(),
+            followers: Followers::default(),
             attempts: Supervisor::default(),
             loops,
             stopping: AtomicBool::new(false),

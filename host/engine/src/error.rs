@@ -10,7 +10,7 @@ pub enum Error {
     /// There is no such thing, or it is another tenant's (semantics P6).
     #[error("there is no {what} {id:?}")]
     NotFound {
-        /// `workflow`, `revision`, `function`, `version`, `execution`, `approval`, `secret`.
+        /// `workflow`, `revision`, `function`, `version`, `agent`, `execution`, `approval`, `secret`.
         what: &'static str,
         /// What was asked for.
         id: String,
@@ -32,7 +32,7 @@ pub enum Error {
         message: String,
     },
     /// A definition with faults.
-    #[error("the workflow definition has {} fault{}: {}", .0.len(), if .0.len() == 1 { "" } else { "s" }, first(.0))]
+    #[error("the definition has {} fault{}: {}", .0.len(), if .0.len() == 1 { "" } else { "s" }, first(.0))]
     InvalidDefinition(Vec<Fault>),
     /// Functions that the workflow names are not registered (P2).
     #[error("these functions are not registered: {}; upload them with PUT /functions/{{id}}", .0.join(", "))]

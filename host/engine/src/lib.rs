@@ -16,6 +16,8 @@ mod drive;
 mod engine;
 mod error;
 mod events;
+mod followers;
+mod following;
 mod limits;
 mod lists;
 mod live;
@@ -56,13 +58,14 @@ pub use control::{Control, RerunRequest};
 pub use engine::{Engine, Ports};
 pub use error::Error;
 pub use events::{EventPart, EventQuery, NewEvent, Publication};
+pub use following::{Followed, Following};
 pub use limits::Limits;
 pub use lists::{Executions, ListRequest, ShownStatus};
 pub use logs::{LOGS_PAGE, LogPlace, Logs};
 pub use query::{HISTORY_PAGE, History};
 pub use registry::{
-    Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload, VersionPage,
-    Versions,
+    AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload,
+    VersionPage, Versions,
 };
 pub use scheduler::Slots;
 pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};

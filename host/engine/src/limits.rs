@@ -19,6 +19,8 @@ pub struct Limits {
     pub functions: usize,
     /// `workflows` per tenant: lists are answered whole.
     pub workflows: usize,
+    /// `agents` per tenant: lists are answered whole.
+    pub agents: usize,
     /// `secrets` per tenant: a list of their names stays short enough to look through.
     pub secrets: usize,
     /// `fuel` per attempt: about five seconds of compute.
@@ -48,6 +50,7 @@ impl Default for Limits {
             definition_bytes: 1 << 20,
             functions: 1_000,
             workflows: 1_000,
+            agents: 1_000,
             secrets: 1_000,
             fuel: 10_000_000_000,
             memory_bytes: 128 << 20,

@@ -29,10 +29,10 @@ pub struct History {
 }
 
 /// An execution and what it runs, live or ended.
-struct Seen {
-    execution: Arc<Execution>,
-    workflow: Arc<Workflow>,
-    begun: bool,
+pub(crate) struct Seen {
+    pub execution: Arc<Execution>,
+    pub workflow: Arc<Workflow>,
+    pub begun: bool,
 }
 
 impl Engine {
@@ -114,7 +114,7 @@ impl Engine {
         Ok(ExecutionKey { tenant, id: id.parse().map_err(|_| not_found(id))? })
     }
 
-    async fn seen(&self, key: ExecutionKey) -> Result<Seen, Error> {
+    pub(crate) async fn seen(&self, key: ExecutionKey) -> Result<Seen, Error> {
         if let Some(seen) = self.seen_live(key) {
             return Ok(seen);
         }

@@ -139,19 +139,39 @@ async fn refuse(mut stream: TcpStream, limit: usize, _permit: OwnedSemaphorePerm
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
     use axum::routing::get;
+    use futures_util::{StreamExt as _, stream};
 
     /// What a peer gets that sends this and then nothing, and keeps the connection open.
     async fn answer(sent: &[u8]) -> String {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let (_tell, closing) = watch::channel(false);
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("free");
-        let app = Router::new().route("/", get(async || "here"));
+        let app = Router::new().route("/", get(async || "here")).route("/minutes", get(minutes));
         theirs.write_all(sent).await.expect("sends");
         let mut text = String::new();
         let (_, read) = tokio::join!(connection(ours, app, closing, permit), theirs.read_to_string(&mut text));
         read.expect("reads");
         text
+    }
+
+    /// A word each minute, for an hour.
+    async fn minutes() -> Body {
+        let minutes = tokio::time::interval(Duration::from_secs(60));
+        Body::from_stream(
+            stream::unfold(minutes, |mut minutes| async move {
+                minutes.tick().await;
+                Some((Ok::<_, std::convert::Infallible>("tick"), minutes))
+            })
+            .take(60),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_goes_on_is_not_cut() {
+        let hour = answer(b"GET /minutes HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(hour.matches("tick").count() == 60 && hour.ends_with("\r\n0\r\n\r\n"), "{hour}");
     }
 
     #[tokio::test(start_paused = true)]

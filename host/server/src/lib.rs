@@ -11,6 +11,7 @@ mod preconditions;
 mod routes;
 mod serve;
 mod socket;
+mod streams;
 mod system;
 mod uploads;
 

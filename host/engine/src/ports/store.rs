@@ -151,6 +151,10 @@ pub enum DocumentKind {
     ScheduleLine = 62,
     /// Key: `p/`, id: those that are pending; `e/`, execution, `/`, id: those of an execution; `a/`, id: all.
     ApprovalIndex = 31,
+    /// Key: agent id. An agent.
+    Agent = 60,
+    /// Key: agent id. What is left of a deleted agent.
+    DeletedAgent = 61,
 }
 
 /// What must be true of a document before it is written.

@@ -1,5 +1,6 @@
 //! A tenant's workflows and functions: checked when they come in, kept as documents, cached as values.
 
+mod agents;
 mod functions;
 mod inline;
 mod inputs;
@@ -11,6 +12,7 @@ mod versions;
 mod webhook_secrets;
 mod workflows;
 
+pub use agents::{AGENT_BYTES, Agent};
 pub use functions::{Deployed, Function, Imports, Upload};
 pub use inputs::Schemas;
 pub use precondition::{Precondition, Versions};
@@ -48,7 +50,7 @@ pub struct Registry {
 /// How often a change is tried again because another one of the same id came first.
 const CHANGES_AT_ONCE: u32 = 64;
 
-/// What is left of a workflow or a function that was deleted: its numbers are not given again, since executions pin them.
+/// What is left of a workflow, a function or an agent that was deleted: its numbers are not given again, since executions pin them.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Tombstone {
     last: u32,

@@ -81,7 +81,9 @@ impl Registry {
     pub async fn create_workflow(&self, tenant: TenantId, body: Value) -> Result<Arc<StoredWorkflow>, Error> {
         let mut body = object(body)?;
         let given = given_id(&body)?;
-        let base = given.clone().unwrap_or_else(|| slug(body.get("name").and_then(Value::as_str).unwrap_or_default()));
+        let base = given
+            .clone()
+            .unwrap_or_else(|| slug(body.get("name").and_then(Value::as_str).unwrap_or_default(), "workflow"));
         // Checked before anything is looked up: an invalid definition is the caller's first concern.
         check(&base, &Value::Object(body.clone()))?;
         self.room_for_a_workflow(tenant).await?;
@@ -305,8 +307,8 @@ pub(super) fn named(id: &str, body: &Map<String, Value>) -> Value {
     Value::Object(definition)
 }
 
-/// `Process Order!` as `process-order`.
-fn slug(name: &str) -> String {
+/// `Process Order!` as `process-order`; a name without such letters as `other`.
+pub(super) fn slug(name: &str, other: &str) -> String {
     let mut slug = String::new();
     for c in name.chars() {
         if c.is_ascii_alphanumeric() {
@@ -319,7 +321,7 @@ fn slug(name: &str) -> String {
         }
     }
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "workflow".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() { other.to_owned() } else { slug.to_owned() }
 }
 
 #[cfg(test)]
@@ -335,9 +337,9 @@ mod tests {
             ("日本", "workflow"),
             ("", "workflow"),
         ] {
-            assert_eq!(slug(name), id);
-            assert!(is_valid_name(&slug(name)));
+            assert_eq!(slug(name, "workflow"), id);
+            assert!(is_valid_name(&slug(name, "workflow")));
         }
-        assert!(is_valid_name(&slug(&"x ".repeat(500))));
+        assert!(is_valid_name(&slug(&"x ".repeat(500), "workflow")));
     }
 }

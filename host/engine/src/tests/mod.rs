@@ -8,6 +8,7 @@ mod callbacks;
 mod control;
 mod crashes;
 mod events;
+mod following;
 mod limits;
 mod lists;
 mod logs;

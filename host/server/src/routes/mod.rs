@@ -1,10 +1,12 @@
 //! The routes of http-api.md, as far as this version has them.
 
+mod agents;
 mod approvals;
 mod callbacks;
 mod control;
 mod events;
 mod executions;
+mod following;
 mod functions;
 mod health;
 mod listing;
@@ -17,6 +19,7 @@ use crate::auth::Keys;
 use crate::connections::told;
 use crate::error::ApiError;
 use crate::guard;
+use crate::streams::Streams;
 use crate::system;
 use crate::uploads::Uploads;
 use axum::Router;
@@ -40,6 +43,7 @@ pub struct App {
     keys: Arc<Keys>,
     uploads: Arc<Uploads>,
     pictures: Arc<Semaphore>,
+    streams: Streams,
     stopped: watch::Receiver<bool>,
 }
 
@@ -51,6 +55,7 @@ impl App {
             keys: Arc::new(keys),
             uploads: Arc::new(Uploads::new()),
             pictures: Arc::new(Semaphore::new(PICTURES)),
+            streams: Streams::default(),
             stopped,
         }
     }
@@ -63,6 +68,16 @@ impl App {
     /// Turns for pictures; who waits for one holds nothing but its place.
     pub fn pictures(&self) -> &Semaphore {
         &self.pictures
+    }
+
+    /// Places for answers that stay open.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// True once the server takes no more work.
+    pub fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.clone()
     }
 
     /// An execution as JSON text: as soon as it ends, after this time, or when nothing can happen any more because the server stops.
@@ -111,6 +126,7 @@ pub fn router(app: App) -> Router {
         .route("/workflows/executions/{id}/timeline", get(pictures::timeline))
         .route("/workflows/executions/{id}", get(executions::status))
         .route("/workflows/executions/{id}/history", get(executions::history))
+        .route("/workflows/executions/{id}/events", get(following::events))
         .route("/workflows/executions/{id}/cancel", post(control::cancel))
         .route("/workflows/executions/{id}/pause", post(control::pause))
         .route("/workflows/executions/{id}/resume", post(control::resume))
@@ -119,6 +135,9 @@ pub fn router(app: App) -> Router {
         .route("/functions", get(functions::list).post(functions::create))
         .route("/functions/execute", post(functions::execute))
         .route("/functions/{id}", get(functions::read).put(functions::upload).delete(functions::delete))
+        .route("/agents", get(agents::list).post(agents::create))
+        .route("/agents/{id}", get(agents::read).put(agents::put).delete(agents::delete))
+        .route("/agents/{id}/assign", post(agents::assign))
         .route("/callbacks/{token}", post(callbacks::complete))
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::read).post(approvals::answer))

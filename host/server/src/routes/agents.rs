@@ -1,0 +1,85 @@
+//! `/agents`: what a tenant calls by a role. They are kept and listed; nothing runs them yet.
+
+use super::{App, json};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::extract::{self, Id, Whole};
+use crate::preconditions::{Conditions, tagged};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use serde_json::json;
+use stepwell_engine::{AGENT_BYTES, Agent};
+
+/// What a key needs that changes agents.
+const SCOPE: &str = "deploy";
+
+/// `GET /agents`: a bare array, written agent by agent, since a caller may read slowly.
+pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
+    let all = app.engine().registry().agents(caller.tenant).await?;
+    let items = all.into_iter().enumerate().map(|(at, agent)| {
+        let comma = if at == 0 { "" } else { "," };
+        Ok(format!("{comma}{}", serde_json::to_string(&agent.answer())?))
+    });
+    let end = |text: &str| std::iter::once(Ok::<_, serde_json::Error>(text.to_owned()));
+    let body = Body::from_stream(stream::iter(end("[").chain(items).chain(end("]"))));
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The agent, tagged with its version.
+fn answer(status: StatusCode, agent: &Agent) -> Result<Response, ApiError> {
+    Ok(tagged(json(status, &agent.answer())?, agent.version))
+}
+
+/// `POST /agents`: 201 and the agent with its id and warnings.
+pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
+    caller.needs(SCOPE)?;
+    let body = extract::json(request, (AGENT_BYTES, "agent_bytes")).await?;
+    answer(StatusCode::CREATED, &app.engine().registry().create_agent(caller.tenant, body.to_value()).await?)
+}
+
+/// `GET /agents/{id}`
+pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    answer(StatusCode::OK, &app.engine().registry().agent(caller.tenant, &id).await?)
+}
+
+/// `PUT /agents/{id}`: 201 when it is new, otherwise 200; the same agent again makes no new version.
+pub async fn put(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Conditions(conditions): Conditions,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    caller.needs(SCOPE)?;
+    let body = extract::json(request, (AGENT_BYTES, "agent_bytes")).await?.to_value();
+    let (agent, is_new) = app.engine().registry().put_agent(caller.tenant, (&id, body), &conditions).await?;
+    answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &agent)
+}
+
+/// `DELETE /agents/{id}`: `{}`.
+pub async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Conditions(conditions): Conditions,
+) -> Result<Response, ApiError> {
+    caller.needs(SCOPE)?;
+    app.engine().registry().delete_agent(caller.tenant, &id, &conditions).await?;
+    json(StatusCode::OK, &json!({}))
+}
+
+/// `POST /agents/{id}/assign`: 422 `agent_provider_not_configured`, for an agent that there is: this version has no models to ask.
+pub async fn assign(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    extract::json(request, (payload, "payload_bytes")).await?;
+    app.engine().registry().assign(caller.tenant, &id).await?;
+    json(StatusCode::OK, &json!({}))
+}
