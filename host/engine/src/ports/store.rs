@@ -152,9 +152,9 @@ pub enum DocumentKind {
     /// Key: `p/`, id: those that are pending; `e/`, execution, `/`, id: those of an execution; `a/`, id: all.
     ApprovalIndex = 31,
     /// Key: agent id. An agent.
-    Agent = 60,
+    Agent = 90,
     /// Key: agent id. What is left of a deleted agent.
-    DeletedAgent = 61,
+    DeletedAgent = 91,
 }
 
 /// What must be true of a document before it is written.
