@@ -26,7 +26,7 @@ fn run(command: &mut Command) -> String {
     text
 }
 
-fn node(folder: &Path) -> Command {
+fn script(folder: &Path) -> Command {
     let mut node = Command::new("node");
     node.current_dir(folder).env_remove("STEPWELL_URL").env_remove("NODE_OPTIONS");
     node
@@ -72,7 +72,7 @@ fn build() {
 }
 
 fn compile(built: &Path, project: &Path) {
-    run(node(built).arg("node_modules/typescript/bin/tsc").arg("-p").arg(project));
+    run(script(built).arg("node_modules/typescript/bin/tsc").arg("-p").arg(project));
 }
 
 /// An empty project with the packed client in it.
@@ -94,9 +94,9 @@ fn install() -> PathBuf {
     project
 }
 
-fn against(server: &Server, project: &Path, script: &str) -> String {
-    let mut node = node(project);
-    node.arg(source("tests/client").join(script)).arg(project);
+fn against(server: &Server, project: &Path, name: &str) -> String {
+    let mut node = script(project);
+    node.arg(source("tests/client").join(name)).arg(project);
     run(node
         .env("BASE_URL", &server.client.address)
         .env("APIS_DO_KEY", KEY)
@@ -106,9 +106,9 @@ fn against(server: &Server, project: &Path, script: &str) -> String {
 #[test]
 fn the_packed_client_does_what_the_document_shows() {
     build();
-    run(node(&built()).args(["--test", "test/requests.test.mjs", "test/following.test.mjs"]));
+    run(script(&built()).args(["--test", "test/requests.test.mjs", "test/following.test.mjs"]));
     let project = install();
-    let mut prepare = node(&project);
+    let mut prepare = script(&project);
     prepare.arg(source("tests/client/prepare.mjs")).arg(&project);
     // The document is handed out beside the repository.
     let document =

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::extract::{Id, Parameters};
 use crate::streams::Place;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
@@ -22,7 +22,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a client should wait before it connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// Proxies that gather answers must not gather this one.
-const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const NONE: HeaderValue = HeaderValue::from_static("no");
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +47,7 @@ pub async fn events(
     let following = app.engine().follow_execution(caller.tenant, &id, after).await?;
     let open = Open { following, stopped: app.stopped(), place };
     let answer = Sse::new(stream::unfold(Some(open), next)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([UNBUFFERED], answer).into_response())
+    Ok(([(BUFFERING, NONE)], answer).into_response())
 }
 
 fn line(id: &str) -> Result<u32, ApiError> {
