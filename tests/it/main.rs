@@ -6,6 +6,7 @@ mod approvals;
 mod bad_input;
 mod callbacks;
 mod client;
+mod cloudevents;
 mod crashes;
 mod definitions;
 mod demo;
@@ -18,6 +19,7 @@ mod listing;
 mod logs;
 mod order;
 mod pictures;
+mod providers;
 mod raw;
 mod schedules;
 mod scripts;
@@ -28,6 +30,8 @@ mod support;
 mod trigger_crashes;
 mod uploads;
 mod versions;
+mod webhook_input;
+mod webhooks;
 
 /// A fixture without a test of its name does not compile.
 macro_rules! assert_test_exists {

@@ -52,6 +52,11 @@ impl Raw {
         (size > 0).then(|| String::from_utf8(bytes).expect("text"))
     }
 
+    /// Says that nothing more is sent.
+    pub fn end(&mut self) {
+        self.0.get_ref().shutdown(Shutdown::Write).expect("ends");
+    }
+
     /// Whether the server ends the connection now.
     pub fn ends(&mut self) -> bool {
         self.0.read(&mut [0]).is_ok_and(|count| count == 0)
@@ -121,7 +126,7 @@ fn a_body_that_breaks_off_is_the_senders_fault() {
     let server = Server::start();
     let mut raw = Raw::connect(&server);
     raw.request("POST /workflows", "content-length: 100\r\n\r\n{");
-    raw.0.get_ref().shutdown(Shutdown::Write).expect("ends");
+    raw.end();
     assert_eq!(raw.answer().2["errors"][0]["field"], "body");
     let mut raw = Raw::connect(&server);
     raw.request("POST /workflows", "transfer-encoding: chunked\r\n\r\nzz\r\n");

@@ -154,6 +154,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// The same without a key, as strangers come.
+    pub fn stranger(&self) -> Self {
+        Self { key: String::new(), ..self.clone() }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
     }

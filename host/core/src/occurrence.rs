@@ -2,7 +2,7 @@
 
 use crate::definition::{EventTrigger, Workflow, type_matches};
 use crate::payload::Payload;
-use stepwell_expression::{Budget, EvalError, Scope, Value, limits};
+use stepwell_expression::{Budget, EvalError, Expression, Scope, Value, limits};
 
 /// An event, parsed once for all triggers.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Occurrence {
     pub fn meets(&self, workflow: &Workflow, steps: &mut u64) -> Outcome {
         let mut quiet = Vec::new();
         for trigger in workflow.triggers.events.iter().filter(|trigger| self.is_for(trigger)) {
-            match self.fires(trigger, steps) {
+            match self.keeps_quiet(trigger.condition.as_ref(), steps) {
                 None => return Outcome::Fires(trigger.at),
                 Some(why) => quiet.push((trigger.at, why)),
             }
@@ -63,8 +63,10 @@ impl Occurrence {
             && trigger.source.as_ref().is_none_or(|source| *source == self.source)
     }
 
-    fn fires(&self, trigger: &EventTrigger, steps: &mut u64) -> Option<Quiet> {
-        let condition = trigger.condition.as_ref()?;
+    /// Why a trigger with this condition does not fire; `None`: it does. `steps` as for [`Occurrence::meets`].
+    #[must_use]
+    pub fn keeps_quiet(&self, condition: Option<&Expression>, steps: &mut u64) -> Option<Quiet> {
+        let condition = condition?;
         if *steps == 0 {
             return Some(Quiet::OutOfSteps);
         }

@@ -16,6 +16,7 @@ use crate::timers::Timers;
 use crate::tokens::Signer;
 use crate::waiters::Waiters;
 use crate::wakes::Wakes;
+use crate::webhooks::Webhooks;
 use crate::{Error, recovery};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub live: LiveTable,
     pub events: Events,
     pub clockwork: Clockwork,
+    pub webhooks: Webhooks,
     pub scheduler: Arc<Scheduler>,
     pub timers: Timers,
     pub wakes: Wakes,
@@ -105,6 +107,7 @@ impl Engine {
             live: LiveTable::default(),
             events: Events::default(),
             clockwork,
+            webhooks: Webhooks::default(),
             scheduler: Scheduler::new(limits.slots),
             timers: Timers::default(),
             wakes: Wakes::default(),

@@ -41,6 +41,7 @@ mod timers;
 mod tokens;
 mod waiters;
 mod wakes;
+mod webhooks;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
@@ -71,4 +72,8 @@ pub use scheduler::Slots;
 pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};
 pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
+};
+pub use webhooks::{
+    DeliveryPart, DeliveryQuery, DeliveryStatus, Incoming, Received, Route, Unreadable, Unsigned, Webhook,
+    is_delivery_id,
 };

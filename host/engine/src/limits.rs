@@ -35,6 +35,10 @@ pub struct Limits {
     pub execution_log_bytes: u64,
     /// `event_hops`: an event that so many events of workflows led to starts nothing, so that no circle goes on for ever.
     pub event_hops: u32,
+    /// `webhook_deliveries` per tenant: so many are kept to be looked at and repeated; each may have a body of `payload_bytes`.
+    pub webhook_deliveries: usize,
+    /// `event_batch`: events in one request. All are in memory until the last one is kept.
+    pub event_batch: usize,
     /// Attempts at once.
     pub slots: Slots,
     /// How long a shutdown waits for running attempts.
@@ -58,6 +62,8 @@ impl Default for Limits {
             log_bytes: 64 << 10,
             execution_log_bytes: 4 << 20,
             event_hops: 16,
+            webhook_deliveries: 10_000,
+            event_batch: 1_000,
             slots: Slots { total: 64, per_tenant: 64 },
             grace: Duration::from_secs(30),
         }

@@ -98,15 +98,43 @@ impl ApiError {
         Self { fields: vec![at], ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
     }
 
+    /// 400: these fields have the wrong shape.
+    pub fn wrong_shapes(faults: Vec<(String, String)>) -> Self {
+        let all = faults.into_iter().flat_map(|(field, message)| Self::wrong_shape(&field, message).fields);
+        let named = all.map(|at| match at.pointer.as_str() {
+            "" => at,
+            pointer => FieldError { field: field_name(pointer), ..at },
+        });
+        let fields: Vec<FieldError> = named.collect();
+        let message = fields.first().map_or_else(String::new, |first| first.message.clone());
+        Self { fields, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
+    }
+
     /// The same with another code.
     pub fn with_code(mut self, code: &str) -> Self {
         code.clone_into(&mut self.code);
         self
     }
 
+    /// The same code for somebody who may not know more: with this status, message, and no fields.
+    pub fn answered(self, status: StatusCode, message: String) -> Self {
+        let retry_after_s = if status.is_server_error() { self.retry_after_s.or(Some(1)) } else { self.retry_after_s };
+        Self { status, message, fields: Vec::new(), retry_after_s, ..self }
+    }
+
     /// The same, for a limit that is soon free again.
     pub fn soon(self) -> Self {
         Self { retry_after_s: Some(1), ..self }
+    }
+
+    /// Its stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What to do.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Its status.

@@ -78,7 +78,8 @@ pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiE
     payload(&bytes(request, size).await?)
 }
 
-fn payload(bytes: &[u8]) -> Result<Payload, ApiError> {
+/// JSON in these bytes: checked for syntax and depth; still text.
+pub fn payload(bytes: &[u8]) -> Result<Payload, ApiError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ApiError::wrong_shape("body", "the body is not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text); // some editors and shells write a byte order mark
     if text.trim().is_empty() {
@@ -190,5 +191,19 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         Ok(Self(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{StreamExt as _, stream};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let begun = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"{")) });
+        let request = Request::new(Body::from_stream(begun.chain(stream::pending())));
+        let error = bytes(request, (10, "payload_bytes")).await.expect_err("it never ends");
+        assert_eq!((error.status(), error.code()), (StatusCode::REQUEST_TIMEOUT, "body_timeout"));
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP in, JSON out: routes, authentication, errors, and the wiring of the engine to its adapters.
 
 mod auth;
+mod cloudevents;
 mod connections;
 mod error;
 mod extract;
@@ -14,6 +15,7 @@ mod socket;
 mod streams;
 mod system;
 mod uploads;
+mod webhook_body;
 
 pub use master::{MasterKeyError, MasterKeySource};
 pub use serve::{Config, Server, StartError};

@@ -78,7 +78,8 @@ impl<'a> Text<'a> {
 
     fn of_engine(&self) -> Found {
         let things = self.fields("what: ").into_iter().map(|(what, at)| (format!("{what}_not_found"), at));
-        things.chain(self.fields("code: ")).chain(self.fields("limit: ")).collect()
+        let named = self.arms("fn code(self)");
+        things.chain(self.fields("code: ")).chain(self.fields("limit: ")).chain(named).collect()
     }
 
     fn of_server(&self) -> Found {

@@ -9,7 +9,7 @@ pub struct Fault {
     /// JSON pointer (RFC 6901) into the definition.
     pub pointer: String,
     /// `missing`, `wrong_type`, `duplicate_id`, `unknown_target`, `unknown_type`, `unsupported_step_type`, `invalid_expression`, `out_of_range`, `invalid_id`, `too_many`,
-    /// `secrets_not_allowed`, `invalid_cron`, `never_fires`, `unknown_timezone`, `too_large`.
+    /// `secrets_not_allowed`, `invalid_cron`, `never_fires`, `unknown_timezone`, `too_large`, `duplicate_webhook`, `wrong_scheme`.
     pub code: &'static str,
     /// What to change.
     pub message: String,
@@ -28,7 +28,7 @@ impl Fault {
 pub struct Warning {
     /// JSON pointer into the definition.
     pub pointer: String,
-    /// `unreachable_step`, `near_miss`, `no_effect`, `unregistered_function`, `inactive_trigger`, `unknown_secret`.
+    /// `unreachable_step`, `near_miss`, `no_effect`, `unregistered_function`, `unknown_secret`, `open_webhook`.
     pub code: String,
     /// What the author may want to change.
     pub message: String,

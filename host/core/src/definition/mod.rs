@@ -17,7 +17,8 @@ pub use kinds::{
     StepKind, WaitRule,
 };
 pub use triggers::{
-    Catchup, EventTrigger, Overlap, ScheduleInput, ScheduleTrigger, Triggers, is_type_pattern, type_matches,
+    Algorithm, Catchup, Encoding, EventTrigger, HmacRule, Overlap, ScheduleInput, ScheduleTrigger, Scheme, Triggers,
+    WebhookTrigger, is_type_pattern, is_webhook_path, type_matches,
 };
 
 use crate::graph::{ForkIx, Graph};

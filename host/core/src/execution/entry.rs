@@ -256,7 +256,7 @@ pub struct Trigger {
     /// Who, if somebody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// The event, if one started it.
+    /// The event, or the delivery of a webhook, if one started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
     /// RFC 3339: the occurrence of a schedule.
@@ -278,6 +278,12 @@ impl Trigger {
     #[must_use]
     pub fn schedule(at: Timestamp, by: Option<String>) -> Self {
         Self { kind: "schedule".to_owned(), scheduled_at: Some(at.rfc3339()), ..Self::api(by) }
+    }
+
+    /// Started by this delivery of a webhook; `by`: somebody who replayed it.
+    #[must_use]
+    pub fn webhook(delivery: &str, by: Option<String>) -> Self {
+        Self { kind: "webhook".to_owned(), event_id: Some(delivery.to_owned()), ..Self::api(by) }
     }
 
     /// Started by the API.

@@ -53,6 +53,8 @@ pub(super) struct Origin {
 
 /// Longest `source`, and longest id of a publisher, in bytes.
 const NAME_BYTES: usize = 512;
+/// At most what the names of an event's fields, its time and an id of ours take, bytes.
+const MEMBERS_BYTES: usize = 256;
 /// How often an id is looked for when others publish at the same time.
 const TRIES: u32 = 8;
 /// Types that only the server publishes (H7).
@@ -78,13 +80,23 @@ impl Engine {
     /// # Errors
     /// [`Error::WrongShape`], [`Error::Refused`] for a type of the server's own, [`Error::TooLarge`], [`Error::Unavailable`].
     pub async fn publish(&self, tenant: TenantId, new: NewEvent) -> Result<Publication, Error> {
-        check(&new)?;
-        if new.kind.starts_with(OWN_PREFIX) {
-            let message =
-                format!("types that begin with {OWN_PREFIX:?} are events of the server itself; choose another type");
-            return Err(Error::Refused { code: "reserved_type", message });
-        }
+        check_foreign(&new)?;
         self.publish_as(tenant, new, Origin::default()).await
+    }
+
+    /// Whether [`Engine::publish`] will take an event, for whoever publishes several or none. Its size is taken as what it may become.
+    ///
+    /// # Errors
+    /// As [`Engine::publish`], but for [`Error::Unavailable`].
+    pub fn check_event(&self, new: &NewEvent) -> Result<(), Error> {
+        check_foreign(new)?;
+        let size = |payload: &Option<Payload>| payload.as_ref().map_or(0, |payload| payload.as_str().len());
+        let quoted = |text: &str| json!(text).to_string().len();
+        // An id that cannot be kept stands in the metadata.
+        let given = |text: &Option<String>| quoted(text.as_deref().unwrap_or_default());
+        let texts = quoted(&new.kind) + quoted(&new.source) + 2 * given(&new.id) + given(&new.timestamp);
+        let data = size(&new.data) + size(&new.resources) + size(&new.metadata);
+        self.check_size_of_event(texts + data + MEMBERS_BYTES)
     }
 
     pub(super) async fn publish_as(
@@ -151,12 +163,12 @@ impl Engine {
         let text = serde_json::to_string(&shown).map_err(|e| Error::broken("an event cannot be written", &e))?;
         let event = Payload::parse(&text)
             .map_err(|error| Error::WrongShape { field: "data", message: format!("the event: {error}") })?;
-        self.check_event_size(&event)?;
+        self.check_size_of_event(event.as_str().len())?;
         Ok(Published { v: 1, id, kind: new.kind.clone(), source: new.source.clone(), received, hops, event })
     }
 
-    fn check_event_size(&self, event: &Payload) -> Result<(), Error> {
-        let (size, limit) = (event.as_str().len() as u64, self.inner.limits.execution.payload_bytes);
+    fn check_size_of_event(&self, size: usize) -> Result<(), Error> {
+        let (size, limit) = (size as u64, self.inner.limits.execution.payload_bytes);
         if size <= limit {
             return Ok(());
         }
@@ -253,6 +265,16 @@ fn with_source_id(new: &NewEvent, id: &str) -> Payload {
     let inside = text.strip_suffix('}').unwrap_or("{").trim_end();
     let comma = if inside.ends_with('{') { "" } else { "," };
     Payload::parse(&format!("{inside}{comma}\"sourceId\":{added}}}")).unwrap_or_else(|_| Payload::empty_object())
+}
+
+fn check_foreign(new: &NewEvent) -> Result<(), Error> {
+    check(new)?;
+    if new.kind.starts_with(OWN_PREFIX) {
+        let message =
+            format!("types that begin with {OWN_PREFIX:?} are events of the server itself; choose another type");
+        return Err(Error::Refused { code: "reserved_type", message });
+    }
+    Ok(())
 }
 
 fn check(new: &NewEvent) -> Result<(), Error> {

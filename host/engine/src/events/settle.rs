@@ -79,6 +79,9 @@ impl Engine {
             if let Err(error) = learned.and(resumed).and(engine.resume_own(tenant).await) {
                 tracing::error!(%error, "events of the last process wait for the next start");
             }
+            if let Err(error) = engine.resume_deliveries(tenant).await {
+                tracing::error!(%error, "webhooks of the last process wait for the next start");
+            }
         });
     }
 

@@ -155,6 +155,20 @@ pub enum DocumentKind {
     Agent = 90,
     /// Key: agent id. What is left of a deleted agent.
     DeletedAgent = 91,
+    /// Key: path, U+0001, method. The workflow whose webhook this is.
+    Webhook = 50,
+    /// Key: a delivery's bytes, each bit turned, in 32 hex digits: the newest first. What is told of a delivery of a webhook.
+    WebhookDelivery = 51,
+    /// Key: delivery id. What it brought, as an event.
+    WebhookEvent = 52,
+    /// Key: a delivery's bytes in 32 hex digits: the oldest first. Those that are kept.
+    WebhookAge = 53,
+    /// Key: delivery id. Its execution is not started yet.
+    WebhookPending = 54,
+    /// Key: hex of the hash of a webhook and what a sender calls a delivery. The delivery that was first (T10).
+    WebhookKey = 55,
+    /// Key: when in 16 hex digits, then as above. When that is forgotten.
+    WebhookKeyAge = 56,
 }
 
 /// What must be true of a document before it is written.

@@ -10,6 +10,7 @@ mod schedules;
 mod triggers;
 mod versions;
 mod webhook_secrets;
+mod webhooks;
 mod workflows;
 
 pub use agents::{AGENT_BYTES, Agent};
@@ -18,6 +19,7 @@ pub use inputs::Schemas;
 pub use precondition::{Precondition, Versions};
 pub use revisions::{Put, RevisionPage};
 pub use versions::VersionPage;
+pub(crate) use webhook_secrets::reference;
 pub use workflows::StoredWorkflow;
 
 use crate::Error;

@@ -4,7 +4,7 @@
 //! if the id is used again, they are counted on, so that a pinned revision never means another definition.
 
 use super::webhook_secrets::Hidden;
-use super::workflows::{Document, RESERVED, StoredWorkflow, check, given_id, named, object};
+use super::workflows::{Document, RESERVED, StoredWorkflow, check, checked_and_hidden, given_id, named, object};
 use super::{CHANGES_AT_ONCE, Precondition, Registry, Tombstone, numbered, read, removal, write};
 use crate::Error;
 use crate::ports::{CommitError, DocumentKind, Expect, Page, Transition};
@@ -49,11 +49,11 @@ impl Registry {
     ) -> Result<Put, Error> {
         let mut body = object(body)?;
         check_put(id, &body)?;
-        check(id, &Value::Object(body.clone()))?;
         let before = self.store.document(tenant, DocumentKind::Workflow, id).await?;
-        let before = before.map(|bytes| read::<Document>(&bytes)).transpose()?;
+        let before = before.map(|bytes| StoredWorkflow::read(id, read(&bytes)?)).transpose()?;
+        checked_and_hidden(id, &mut body.clone(), before.as_deref())?;
         // Before anything is registered: a refused change leaves no functions behind.
-        precondition.check("the workflow", before.map(|document| document.revision))?;
+        precondition.check("the workflow", before.map(|before| before.document.revision))?;
         self.register_inline(tenant, &mut body).await?;
         for _ in 0..CHANGES_AT_ONCE {
             let current = self.store.document(tenant, DocumentKind::Workflow, id).await?;
@@ -95,13 +95,15 @@ impl Registry {
         let checked = check(id, &definition)?;
         let (mut workflow, mut warnings) = (checked.workflow, checked.warnings);
         warnings.extend(self.unregistered(tenant, &workflow).await?);
-        warnings.extend(self.unknown_secrets(tenant, &workflow).await?);
+        warnings.extend(self.unknown_secrets(tenant, (&workflow, &hidden)).await?);
         let sealed = self.seal(tenant, id, &hidden).await?;
         let (revision, updated_at) = (before.document.revision.saturating_add(1), self.clock.now());
         let created_at = before.document.created_at;
         workflow.revision = revision;
+        let claims = self.claims(tenant, (id, Some(&workflow)), Some(&before.document.definition)).await?;
         let document = Document { revision, definition, warnings, sealed, created_at, updated_at };
-        let documents = vec![write(DocumentKind::Workflow, id.to_owned(), &document, expect)?];
+        let mut documents = vec![write(DocumentKind::Workflow, id.to_owned(), &document, expect)?];
+        documents.extend(claims);
         self.commit_revision(tenant, StoredWorkflow { workflow: Arc::new(workflow), document }, documents).await
     }
 
@@ -112,7 +114,8 @@ impl Registry {
     pub async fn delete_workflow(&self, tenant: TenantId, id: &str, precondition: &Precondition) -> Result<(), Error> {
         for _ in 0..CHANGES_AT_ONCE {
             let bytes = self.workflow_document(tenant, id).await?;
-            let last = read::<Document>(&bytes)?.revision;
+            let document = read::<Document>(&bytes)?;
+            let last = document.revision;
             precondition.check("the workflow", Some(last))?;
             let mut documents = vec![
                 removal(DocumentKind::Workflow, id.to_owned(), Expect::Value(bytes)),
@@ -121,6 +124,7 @@ impl Registry {
             let schedules = self.no_schedules(tenant, id).await?;
             documents.extend(schedules.documents);
             let (dues, keys) = (Arc::clone(&self.dues), schedules.keys);
+            documents.extend(self.claims(tenant, (id, None), Some(&document.definition)).await?);
             let (cache, triggers, key) = (Arc::clone(&self.workflows), Arc::clone(&self.triggers), id.to_owned());
             let then = Box::new(move || {
                 triggers.remove(tenant, &key);

@@ -4,15 +4,16 @@ use super::Registry;
 use super::workflows::StoredWorkflow;
 use crate::Error;
 use crate::secrets::{Place, SECRET_BYTES, Sealed};
+use crate::webhooks::signatures::standard;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use stepwell_core::definition::Fault;
-use stepwell_core::ids::TenantId;
+use stepwell_core::definition::{Fault, Scheme};
+use stepwell_core::ids::{TenantId, is_secret_name};
 use stepwell_core::secrets::HIDDEN;
 use zeroize::Zeroizing;
 
 /// Sealed texts by the JSON pointer of the `"***"` that stands for each: `/triggers/0/config/secret`, or for an item of a list
-/// `/triggers/0/config/secret/1`.
+/// `/triggers/0/config/secrets/1` (`secret` may be a list, too).
 pub(super) type SealedSecrets = BTreeMap<String, Sealed>;
 
 /// Most secrets of a definition: each is sealed by itself while the caller waits.
@@ -39,11 +40,15 @@ impl Hidden {
         let triggers = body.get_mut("triggers").and_then(Value::as_array_mut).into_iter().flatten();
         for (at, trigger) in triggers.enumerate() {
             let before = before.map(|before| before.sealed_for(&identity(trigger), at)).unwrap_or_default();
-            let Some(secret) = trigger.get_mut("config").and_then(|config| config.get_mut("secret")) else { continue };
-            for (pointer, text) in texts(secret, &pointer(at), &mut faults) {
-                match one(text, found_before(&before, &pointer)) {
-                    Ok(one) => found.push((pointer, one)),
-                    Err((code, message)) => faults.push(fault(&pointer, code, message)),
+            let Some(config) = trigger.get_mut("config") else { continue };
+            let is_standard = config.get("scheme").and_then(Value::as_str) == Some(Scheme::Standard.word());
+            for field in FIELDS {
+                let Some(secret) = config.get_mut(field) else { continue };
+                for (pointer, text) in texts(secret, &pointer(at, field), &mut faults) {
+                    match one(text, found_before(&before, &pointer)).and_then(|one| fits(one, is_standard)) {
+                        Ok(one) => found.push((pointer, one)),
+                        Err((code, message)) => faults.push(fault(&pointer, code, message)),
+                    }
                 }
             }
         }
@@ -53,6 +58,14 @@ impl Hidden {
             faults = vec![fault("/triggers", "too_many", message)];
         }
         if faults.is_empty() { Ok(Self(found)) } else { Err(faults) }
+    }
+
+    /// The pointers of those that name a secret of the tenant, and its name: `{{ secrets.NAME }}`.
+    pub fn references(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(pointer, found)| match found {
+            Found::Given(text) => Some((pointer.as_str(), reference(text)?)),
+            Found::Kept(_) => None,
+        })
     }
 
     /// Whether a secret came in the clear: then the definition has changed, although its text may be as before.
@@ -117,6 +130,17 @@ fn one(text: Zeroizing<String>, before: Option<&Sealed>) -> Result<Found, (&'sta
     Ok(Found::Given(text))
 }
 
+/// A secret of Standard Webhooks has a form: one that was copied in part would refuse every request.
+fn fits(found: Found, is_standard: bool) -> Result<Found, (&'static str, String)> {
+    match &found {
+        Found::Given(text) if is_standard && reference(text).is_none() && standard::key(text).is_none() => {
+            let message = "a secret of the scheme standard is whsec_ and base64, or whpk_ and base64 of a public key";
+            Err(("out_of_range", message.to_owned()))
+        }
+        Found::Given(_) | Found::Kept(_) => Ok(found),
+    }
+}
+
 /// The texts of a secret or of a list of secrets, each with its pointer; `"***"` takes their place.
 fn texts(secret: &mut Value, pointer: &str, faults: &mut Vec<Fault>) -> Vec<(String, Zeroizing<String>)> {
     let mut list = match secret {
@@ -141,15 +165,24 @@ fn fault(pointer: &str, code: &'static str, message: String) -> Fault {
     Fault { pointer: pointer.to_owned(), code, message }
 }
 
+/// The name in `{{ secrets.NAME }}`, if it is that and nothing else (D11).
+pub(crate) fn reference(text: &str) -> Option<&str> {
+    let inside = text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    inside.strip_prefix("secrets.").filter(|name| is_secret_name(name))
+}
+
+/// The fields of a trigger's `config` that hold secrets.
+const FIELDS: [&str; 2] = ["secret", "secrets"];
+
 /// The pointer of a trigger's secret.
-fn pointer(trigger: usize) -> String {
-    format!("/triggers/{trigger}/config/secret")
+fn pointer(trigger: usize, field: &str) -> String {
+    format!("/triggers/{trigger}/config/{field}")
 }
 
 /// What tells a webhook apart in its tenant: its method and path.
 pub(super) fn identity(trigger: &Value) -> (String, String) {
-    let text = |key: &str| trigger.pointer(&format!("/config/{key}")).and_then(Value::as_str).unwrap_or_default();
-    (text("method").to_ascii_uppercase(), text("path").to_owned())
+    let text = |key: &str| trigger.pointer(&format!("/config/{key}")).and_then(Value::as_str);
+    (text("method").unwrap_or("POST").to_ascii_uppercase(), text("path").unwrap_or_default().to_owned())
 }
 
 impl StoredWorkflow {
@@ -161,10 +194,13 @@ impl StoredWorkflow {
     }
 
     fn sealed_at(&self, trigger: usize) -> Vec<&Sealed> {
-        let pointer = pointer(trigger);
-        // One text, or a list; the order of a list is that of its numbers, not of their texts.
-        let list = (0usize..).map_while(|at| self.sealed().get(&format!("{pointer}/{at}")));
-        self.sealed().get(&pointer).into_iter().chain(list).collect()
+        let of_field = |field| {
+            let pointer = pointer(trigger, field);
+            // One text, or a list; the order of a list is that of its numbers, not of their texts.
+            let list: Vec<&Sealed> = (0usize..).map_while(|at| self.sealed().get(&format!("{pointer}/{at}"))).collect();
+            self.sealed().get(&pointer).into_iter().chain(list)
+        };
+        FIELDS.into_iter().flat_map(of_field).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::schedules::ScheduleRows;
 use super::webhook_secrets::{Hidden, SealedSecrets};
+use super::webhooks::{is_claim, taken};
 use super::{Registry, numbered, read, removal, write};
 use crate::Error;
 use crate::answers::form_faults;
@@ -85,9 +86,8 @@ impl Registry {
             .clone()
             .unwrap_or_else(|| slug(body.get("name").and_then(Value::as_str).unwrap_or_default(), "workflow"));
         // Checked before anything is looked up: an invalid definition is the caller's first concern.
-        check(&base, &Value::Object(body.clone()))?;
+        let hidden = checked_and_hidden(&base, &mut body, None)?;
         self.room_for_a_workflow(tenant).await?;
-        let hidden = Hidden::take(&mut body, None).map_err(Error::InvalidDefinition)?;
         self.register_inline(tenant, &mut body).await?;
         for number in 1..SLUGS_TRIED {
             let id = if number == 1 { base.clone() } else { format!("{base}-{number}") };
@@ -120,7 +120,7 @@ impl Registry {
         let definition = named(id, body);
         let Checked { mut workflow, mut warnings } = check(id, &definition)?;
         warnings.extend(self.unregistered(tenant, &workflow).await?);
-        warnings.extend(self.unknown_secrets(tenant, &workflow).await?);
+        warnings.extend(self.unknown_secrets(tenant, (&workflow, hidden)).await?);
         let (stone, last) = self.tombstone(tenant, DocumentKind::DeletedWorkflow, id).await?;
         workflow.revision = last.saturating_add(1);
         let (revision, now) = (workflow.revision, self.clock.now());
@@ -130,6 +130,7 @@ impl Registry {
         if last > 0 {
             documents.push(removal(DocumentKind::DeletedWorkflow, id.to_owned(), stone));
         }
+        documents.extend(self.claims(tenant, (id, Some(&workflow)), None).await?);
         self.commit_revision(tenant, StoredWorkflow { workflow: Arc::new(workflow), document }, documents).await
     }
 
@@ -157,6 +158,7 @@ impl Registry {
         });
         match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
             Ok(()) => Ok(Some(stored)),
+            Err(CommitError::Unexpected { key }) if is_claim(&key) => Err(taken(&key)),
             Err(CommitError::Unexpected { .. }) => Ok(None),
             Err(other) => Err(other.into()),
         }
@@ -185,14 +187,21 @@ impl Registry {
         Ok(warnings)
     }
 
-    pub(super) async fn unknown_secrets(&self, tenant: TenantId, workflow: &Workflow) -> Result<Vec<Warning>, Error> {
+    pub(super) async fn unknown_secrets(
+        &self,
+        tenant: TenantId,
+        (workflow, hidden): (&Workflow, &Hidden),
+    ) -> Result<Vec<Warning>, Error> {
         let mut warnings = Vec::new();
-        for (name, pointer) in &workflow.secrets {
+        let of_steps =
+            workflow.secrets.iter().map(|(name, pointer)| (pointer.as_str(), name.as_str(), "steps that read it fail"));
+        let of_webhooks = hidden.references().map(|(pointer, name)| (pointer, name, "requests are refused"));
+        for (pointer, name, what) in of_steps.chain(of_webhooks) {
             if self.store.document(tenant, DocumentKind::Secret, name).await?.is_none() {
                 warnings.push(Warning {
-                    pointer: pointer.clone(),
+                    pointer: pointer.to_owned(),
                     code: "unknown_secret".to_owned(),
-                    message: format!("the secret {name:?} is not set yet; steps that read it fail until it is"),
+                    message: format!("the secret {name:?} is not set yet; {what} until it is"),
                 });
             }
         }
@@ -273,6 +282,26 @@ pub(super) fn check(id: &str, definition: &Value) -> Result<Checked, Error> {
             all.extend(faults);
             Err(Error::InvalidDefinition(all))
         }
+    }
+}
+
+/// The definition checked, and its secrets taken out of it: all faults at once.
+pub(super) fn checked_and_hidden(
+    id: &str,
+    body: &mut Map<String, Value>,
+    before: Option<&StoredWorkflow>,
+) -> Result<Hidden, Error> {
+    let checked = check(id, &Value::Object(body.clone()));
+    match (checked, Hidden::take(body, before)) {
+        (Ok(_), Ok(hidden)) => Ok(hidden),
+        (Ok(_), Err(faults)) => Err(Error::InvalidDefinition(faults)),
+        (Err(Error::InvalidDefinition(mut faults)), Err(more)) => {
+            let new = more.into_iter().filter(|fault| faults.iter().all(|known| known.pointer != fault.pointer));
+            let new: Vec<_> = new.collect();
+            faults.extend(new);
+            Err(Error::InvalidDefinition(faults))
+        }
+        (Err(error), _) => Err(error),
     }
 }
 

@@ -19,6 +19,7 @@ mod secrets;
 mod secrets_in_steps;
 mod starts;
 mod suspects;
+mod webhooks;
 
 use crate::fakes::{FakeClock, FakeEntropy, FakeRuntime, FaultPoint, MemoryNotes, MemoryStore};
 use crate::ports::{Artifact, Clock, Entropy, ExecutionKey, Fault, Invocation, Runtime, Store};

@@ -3,13 +3,15 @@
 use super::listing::{limited, link, moment};
 use super::{App, json, json_text};
 use crate::auth::Caller;
+use crate::cloudevents::{self, Form};
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use stepwell_core::definition::is_type_pattern;
 use stepwell_core::payload::Payload;
@@ -17,6 +19,12 @@ use stepwell_engine::{EventQuery, NewEvent};
 
 /// What a body may have beside what is kept of it, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
+/// Largest body of a batch of events.
+const BATCH_BYTES: usize = 4 << 20;
+/// Events of one batch that are published at one time.
+const AT_ONCE: usize = 16;
+/// Faults of one batch that are named: more help nobody.
+const FAULTS_SHOWN: usize = 100;
 /// Events in a list, if nobody asks for another number.
 const PART: usize = 100;
 /// Most events in a list.
@@ -37,11 +45,30 @@ struct EventBody {
 }
 
 /// `POST /events` `{type, source, data?, id?, timestamp?, resources?, metadata?}`: 201 the event, or 200 the first one with this source and id.
+/// CloudEvents 1.0 too, as [`cloudevents`] reads them; a batch is answered with a list.
 pub async fn publish(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
-    let body: EventBody = extract::typed(request, (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes")).await?;
+    let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
+    let new = match cloudevents::form(request.headers()) {
+        Form::Own => own(extract::typed(request, size).await?)?,
+        Form::Structured => {
+            cloudevents::structured(&extract::json(request, size).await?).map_err(ApiError::wrong_shapes)?
+        }
+        Form::Binary => {
+            let headers = request.headers().clone();
+            let body = extract::bytes(request, (payload, "payload_bytes")).await?;
+            cloudevents::binary(&headers, &body).map_err(ApiError::wrong_shapes)?
+        }
+        Form::Batch => return publish_batch(&app, &caller, request).await,
+    };
+    let published = app.engine().publish(caller.tenant, new).await?;
+    let status = if published.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json_text(status, published.event.as_str().to_owned()))
+}
+
+fn own(body: EventBody) -> Result<NewEvent, ApiError> {
     let missing = |field, message: &str| ApiError::wrong_shape(field, message);
-    let new = NewEvent {
+    Ok(NewEvent {
         kind: body.kind.ok_or_else(|| missing("type", "an event needs a `type`, such as order.placed"))?,
         source: body.source.ok_or_else(|| missing("source", "an event needs a `source`: where it comes from"))?,
         id: body.id,
@@ -49,10 +76,60 @@ pub async fn publish(State(app): State<App>, caller: Caller, Whole(request): Who
         data: body.data,
         resources: body.resources.filter(|resources| resources.as_str() != "null"),
         metadata: body.metadata.filter(|metadata| metadata.as_str() != "null"),
-    };
-    let published = app.engine().publish(caller.tenant, new).await?;
-    let status = if published.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json_text(status, published.event.as_str().to_owned()))
+    })
+}
+
+/// 201 the events, or 200 if none of them is new. All are checked before any is published.
+async fn publish_batch(app: &App, caller: &Caller, request: Request) -> Result<Response, ApiError> {
+    let most = app.engine().limits().event_batch;
+    let body = extract::json(request, (BATCH_BYTES, "event_batch")).await?;
+    let list: Vec<Payload> = serde_json::from_str(body.as_str())
+        .map_err(|_| ApiError::wrong_shape("body", "a batch is a JSON list of events"))?;
+    if list.len() > most {
+        let message = format!("the batch has {} events; at most {most} are accepted (limit `event_batch`)", list.len());
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "event_batch", message));
+    }
+    let events = batch(app, &list)?;
+    let publications = events.into_iter().map(|new| app.engine().publish(caller.tenant, new));
+    let mut publications = stream::iter(publications).buffered(AT_ONCE);
+    let (mut text, mut any_new) = (String::from("["), false);
+    while let Some(published) = publications.next().await {
+        // What is published already stays; the same batch again gives it again.
+        let published = published?;
+        any_new |= published.is_new;
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(published.event.as_str());
+    }
+    text.push(']');
+    Ok(json_text(if any_new { StatusCode::CREATED } else { StatusCode::OK }, text))
+}
+
+/// The events of a batch, or the faults of all of them.
+fn batch(app: &App, list: &[Payload]) -> Result<Vec<NewEvent>, ApiError> {
+    let (mut events, mut faults) = (Vec::with_capacity(list.len()), Vec::new());
+    for (nth, event) in list.iter().enumerate() {
+        match cloudevents::structured(event) {
+            Ok(new) => {
+                match app.engine().check_event(&new) {
+                    Ok(()) => {}
+                    Err(stepwell_engine::Error::WrongShape { field, message }) => {
+                        faults.push((format!("{nth}/{field}"), message));
+                    }
+                    Err(other) => return Err(other.into()),
+                }
+                events.push(new);
+            }
+            Err(of_event) => {
+                faults.extend(of_event.into_iter().map(|(field, message)| (format!("{nth}/{field}"), message)));
+            }
+        }
+        if faults.len() >= FAULTS_SHOWN {
+            break;
+        }
+    }
+    if faults.is_empty() { Ok(events) } else { Err(ApiError::wrong_shapes(faults)) }
 }
 
 #[derive(Deserialize)]
@@ -101,7 +178,20 @@ fn place(cursor: &str) -> Result<String, ApiError> {
     place.ok_or_else(|| ApiError::wrong_shape("cursor", "send the cursor of an earlier answer's `Link`"))
 }
 
-/// `GET /events/{id}`: the event, and beside it what it started, what not and why, and which steps got it.
-pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    Ok(json_text(StatusCode::OK, app.engine().event(caller.tenant, &id).await?))
+/// `GET /events/{id}`: the event, and beside it what it started, what not and why, and which steps got it. Who accepts
+/// `application/cloudevents+json` gets the event as such, and nothing else.
+pub async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let event = app.engine().event(caller.tenant, &id).await?;
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let mut ranges = accepted.flat_map(|accept| accept.split([',', ';']));
+    if !ranges.any(|range| range.trim().eq_ignore_ascii_case(cloudevents::STRUCTURED)) {
+        return Ok(json_text(StatusCode::OK, event));
+    }
+    let shown = cloudevents::shown(&event).ok_or(stepwell_engine::Error::Broken)?;
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, cloudevents::STRUCTURED)], shown).into_response())
 }

@@ -4,6 +4,7 @@ mod agents;
 mod approvals;
 mod callbacks;
 mod control;
+mod deliveries;
 mod events;
 mod executions;
 mod following;
@@ -13,6 +14,7 @@ mod listing;
 mod pictures;
 mod schedules;
 mod secrets;
+mod webhooks;
 mod workflows;
 
 use crate::auth::Keys;
@@ -26,7 +28,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
@@ -151,6 +153,11 @@ pub fn router(app: App) -> Router {
         .route("/schedules/{id}/resume", post(schedules::resume))
         .route("/schedules/{id}/run", post(schedules::run))
         .route("/schedules/{id}/backfill", post(schedules::backfill))
+        .route("/webhooks/{*path}", any(webhooks::receive))
+        .route("/t/{tenant}/webhooks/{*path}", any(webhooks::receive_for))
+        .route("/webhook-deliveries", get(deliveries::list))
+        .route("/webhook-deliveries/{id}", get(deliveries::read))
+        .route("/webhook-deliveries/{id}/replay", post(deliveries::replay))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(unknown_route)

@@ -6,6 +6,7 @@ mod webhook;
 
 pub use event::{EventTrigger, is_type_pattern, type_matches};
 pub use schedule::{Catchup, Overlap, ScheduleInput, ScheduleTrigger};
+pub use webhook::{Algorithm, Encoding, HmacRule, Scheme, WebhookTrigger, is_webhook_path};
 
 use super::fault::Findings;
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ pub struct Triggers {
     pub events: Vec<EventTrigger>,
     /// The times at which it starts (T6).
     pub schedules: Vec<ScheduleTrigger>,
+    /// The requests that start it (T8).
+    pub webhooks: Vec<WebhookTrigger>,
 }
 
 /// Reads `triggers`.
@@ -34,7 +37,10 @@ pub(super) fn read(object: &Map<String, Value>, findings: &mut Findings) -> Trig
                 let read = schedule::read(at, trigger, &triggers.schedules, findings);
                 triggers.schedules.extend(read);
             }
-            Some("webhook") => webhook::read(at, findings),
+            Some("webhook") => {
+                let read = webhook::read(at, trigger, &triggers.webhooks, findings);
+                triggers.webhooks.extend(read);
+            }
             Some(_) | None => {
                 let message = "a trigger's `type` is schedule, event, webhook or manual";
                 findings.fault(format!("/triggers/{at}/type"), "unknown_type", message);
@@ -82,10 +88,4 @@ fn condition(at: usize, trigger: &Value, findings: &mut Findings) -> Option<Expr
             None
         }
     }
-}
-
-/// For kinds that this version keeps and does not serve.
-fn inactive(at: usize, kind: &str, findings: &mut Findings) {
-    let message = format!("{kind} triggers are stored but not active in this version; start by the API");
-    findings.warn(format!("/triggers/{at}/type"), "inactive_trigger", message);
 }

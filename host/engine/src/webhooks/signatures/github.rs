@@ -1,0 +1,17 @@
+//! GitHub: `X-Hub-Signature-256: sha256=<hex>` over the body. It does not say when it was signed.
+
+use super::mac::{decode, is_mac};
+use super::{Signed, Unsigned};
+use stepwell_core::definition::{Algorithm, Encoding};
+
+pub(super) const HEADER: &str = "x-hub-signature-256";
+/// What GitHub calls a delivery, also when it is sent again.
+pub(super) const DELIVERY: &str = "x-github-delivery";
+
+pub(super) fn verify(request: &Signed<'_>) -> Result<(), Unsigned> {
+    let header = request.headers.one(HEADER)?.ok_or(Unsigned::Missing)?;
+    let written = header.strip_prefix("sha256=").ok_or(Unsigned::Invalid)?;
+    let signature = decode(Encoding::Hex, written).ok_or(Unsigned::Invalid)?;
+    let signs = |key: &[u8]| is_mac(Algorithm::Sha256, key, &[request.body], &signature);
+    if request.secrets.iter().any(|secret| signs(secret.as_bytes())) { Ok(()) } else { Err(Unsigned::Invalid) }
+}
