@@ -8,7 +8,7 @@ const { ApiError, TimeoutError, ValidationError, createBusinessApi } = await imp
   pathToFileURL(join(project, 'node_modules/business-as-code/dist/index.js'))
 );
 const api = createBusinessApi({ apiKey: process.env.APIS_DO_KEY, baseUrl: process.env.BASE_URL });
-const { workflows, functions, events, agents, approvals, secrets } = api;
+const { workflows, functions, events, agents, approvals, schedules, secrets } = api;
 const refused = (statusCode, code) => (error) =>
   error instanceof ApiError && error.statusCode === statusCode && error.code === code;
 
@@ -168,6 +168,31 @@ async function agentsAndSecretsAreKept() {
   await secrets.delete('KEY');
 }
 
+async function schedulesAreRunByHand() {
+  const steps = [{ id: 'a', type: 'function', function: 'double' }];
+  const nightly = {
+    type: 'schedule',
+    config: { cron: '0 3 * * *', timezone: 'Europe/London', id: 'nightly', input: { n: 2 } },
+  };
+  await workflows.put('report', { steps, triggers: [nightly] });
+  const { items } = await schedules.list({ workflow: 'report' });
+  assert.deepEqual([items.length, items[0].id, items[0].nextRuns.length], [1, 'report~nightly', 5]);
+  const { executionId } = await schedules.run('report~nightly');
+  assert.deepEqual((await workflows.waitFor(executionId)).result, { n: 4 });
+  assert.deepEqual(
+    [(await schedules.pause('report~nightly')).paused, (await schedules.resume('report~nightly')).paused],
+    [true, false],
+  );
+  const span = { from: new Date('2026-01-01T00:00:00Z'), to: '2026-01-03T00:00:00Z' };
+  const filled = await schedules.backfill('report~nightly', span);
+  assert.deepEqual([filled.occurrences, filled.starting], [2, 2]);
+  // They are started one after the other, behind the answer.
+  while ((await workflows.executions({ workflow: 'report' })).items.length < 3);
+  assert.equal((await workflows.waitFor(filled.items[0].executionId)).status, 'completed');
+  assert.ok((await schedules.get('report~nightly')).firings.length >= 2);
+  await assert.rejects(schedules.get('report~none'), refused(404, 'schedule_not_found'));
+}
+
 await functionsAreKept();
 await workflowsAreChanged();
 await startsAreRepeatedSafely();
@@ -175,4 +200,5 @@ await peopleAreWaitedFor();
 await executionsAreControlled();
 await eventsAreFound();
 await agentsAndSecretsAreKept();
+await schedulesAreRunByHand();
 console.log('features');

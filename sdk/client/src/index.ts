@@ -1,6 +1,7 @@
 // The client: createBusinessApi, its parts, its errors and its types.
 
 import { Agents, Approvals, Events, Functions, Secrets } from './others.js';
+import { Schedules } from './schedules.js';
 import type { BusinessApiOptions } from './transport.js';
 import { Transport } from './transport.js';
 import { Workflows } from './workflows.js';
@@ -13,6 +14,7 @@ export interface BusinessApi {
   readonly agents: Agents;
   readonly approvals: Approvals;
   readonly secrets: Secrets;
+  readonly schedules: Schedules;
 }
 
 /** A client of one server, with one key. */
@@ -25,6 +27,7 @@ export function createBusinessApi(options: BusinessApiOptions = {}): BusinessApi
     agents: new Agents(transport),
     approvals: new Approvals(transport),
     secrets: new Secrets(transport),
+    schedules: new Schedules(transport),
   };
 }
 
@@ -40,6 +43,7 @@ export type {
   Secrets,
   UploadOptions,
 } from './others.js';
+export type { BackfillRequest, ScheduleFilter, Schedules } from './schedules.js';
 export type { BusinessApiOptions, CallOptions } from './transport.js';
 export type * from './types.js';
 export type { ChangeOptions, ExecutionFilter, Part, RerunRequest, TriggerOptions, Workflows } from './workflows.js';

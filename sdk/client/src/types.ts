@@ -256,6 +256,29 @@ export interface ApprovalAnswer {
   by?: string;
 }
 
+/** When a workflow starts by the clock. */
+export interface Schedule {
+  /** The workflow's id, `~`, and the trigger's `config.id` or its place. */
+  id: string;
+  workflowId: string;
+  trigger: number;
+  cron: string;
+  timezone: string;
+  catchup: 'latest' | 'none' | 'all';
+  overlap: 'allow' | 'skip' | 'queue' | 'cancel';
+  enabled: boolean;
+  paused: boolean;
+  pausedBy?: string | null;
+  pausedAt?: string;
+  /** In its zone. */
+  nextRuns: string[];
+}
+
+/** A schedule, and what came of its latest occurrences, the newest first. */
+export interface ScheduleFirings extends Schedule {
+  firings: { scheduledAt: string; status: string; executionId?: string; [field: string]: any }[];
+}
+
 /** What may be told of a secret. */
 export interface SecretFacts {
   name: string;

@@ -169,12 +169,13 @@ test('a start that got no answer is repeated under the same key, an event under 
 test('what may have happened is not done twice', async (t) => {
   const { api, asked } = await serve(t, hangUp);
   const { functions, workflows, approvals } = api();
-  for (const call of [
-    functions.execute('f'),
-    workflows.create({ steps: [] }),
-    approvals.answer('a', { approved: true }),
-  ]) {
-    await assert.rejects(call, ConnectionError);
+  const calls = [
+    () => functions.execute('f'),
+    () => workflows.create({ steps: [] }),
+    () => approvals.answer('a', { approved: true }),
+  ];
+  for (const call of calls) {
+    await assert.rejects(call(), ConnectionError);
   }
   assert.equal(asked.length, 3);
 });
