@@ -8,7 +8,7 @@ const { ApiError, TimeoutError, ValidationError, createBusinessApi } = await imp
   pathToFileURL(join(project, 'node_modules/business-as-code/dist/index.js'))
 );
 const api = createBusinessApi({ apiKey: process.env.APIS_DO_KEY, baseUrl: process.env.BASE_URL });
-const { workflows, functions, events, agents, approvals, schedules, secrets } = api;
+const { workflows, functions, events, agents, approvals, schedules, secrets, webhooks } = api;
 const refused = (statusCode, code) => (error) =>
   error instanceof ApiError && error.statusCode === statusCode && error.code === code;
 
@@ -193,6 +193,22 @@ async function schedulesAreRunByHand() {
   await assert.rejects(schedules.get('report~none'), refused(404, 'schedule_not_found'));
 }
 
+async function webhooksAreReplayed() {
+  const steps = [{ id: 'a', type: 'function', function: 'double' }];
+  await workflows.put('hook', { steps, triggers: [{ type: 'webhook', config: { path: '/webhooks/numbers' } }] });
+  const headers = { 'content-type': 'application/json' };
+  const sent = await fetch(`${process.env.BASE_URL}/webhooks/numbers`, { method: 'POST', headers, body: '{"n":4}' });
+  assert.equal(sent.status, 202);
+  const { executionId, deliveryId } = await sent.json();
+  assert.deepEqual((await workflows.waitFor(executionId)).result, { n: 8 });
+  const { items } = await webhooks.deliveries({ workflow: 'hook', status: ['accepted', 'started'] });
+  assert.deepEqual([items.length, items[0].id, items[0].executionId], [1, deliveryId, executionId]);
+  assert.equal((await webhooks.delivery(deliveryId)).path, '/webhooks/numbers');
+  const again = await webhooks.replay(deliveryId);
+  assert.notEqual(again.executionId, executionId);
+  assert.deepEqual((await workflows.waitFor(again.executionId)).result, { n: 8 });
+}
+
 await functionsAreKept();
 await workflowsAreChanged();
 await startsAreRepeatedSafely();
@@ -201,4 +217,5 @@ await executionsAreControlled();
 await eventsAreFound();
 await agentsAndSecretsAreKept();
 await schedulesAreRunByHand();
+await webhooksAreReplayed();
 console.log('features');

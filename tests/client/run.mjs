@@ -1,5 +1,6 @@
 // Runs the examples that prepare.mjs has made and tsc has compiled: `node run.mjs <project>`, with BASE_URL and APIS_DO_KEY in the environment.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -163,6 +164,13 @@ const RUNS = {
   '18-webhook-trigger': async (name) => {
     const { stored } = await creates(name, 'process-stripe-webhook');
     assert.equal(stored.triggers[0].config.secret, '***');
+    const [at, body] = [Math.floor(Date.now() / 1000), '{"id":"evt_1","type":"charge.succeeded"}'];
+    const signature = createHmac('sha256', process.env.STRIPE_WEBHOOK_SECRET).update(`${at}.${body}`).digest('hex');
+    const headers = { 'content-type': 'application/json', 'stripe-signature': `t=${at},v1=${signature}` };
+    const sent = await fetch(`${process.env.BASE_URL}/webhooks/stripe`, { method: 'POST', headers, body });
+    assert.equal(sent.status, 202);
+    const { executionId } = await sent.json();
+    assert.equal((await api.workflows.waitFor(executionId)).status, 'completed');
   },
   '19-manual-trigger': async (name) => {
     await run(name);

@@ -4,6 +4,7 @@ import { Agents, Approvals, Events, Functions, Secrets } from './others.js';
 import { Schedules } from './schedules.js';
 import type { BusinessApiOptions } from './transport.js';
 import { Transport } from './transport.js';
+import { Webhooks } from './webhooks.js';
 import { Workflows } from './workflows.js';
 
 /** Everything that the server does, by subject. */
@@ -15,6 +16,7 @@ export interface BusinessApi {
   readonly approvals: Approvals;
   readonly secrets: Secrets;
   readonly schedules: Schedules;
+  readonly webhooks: Webhooks;
 }
 
 /** A client of one server, with one key. */
@@ -28,6 +30,7 @@ export function createBusinessApi(options: BusinessApiOptions = {}): BusinessApi
     approvals: new Approvals(transport),
     secrets: new Secrets(transport),
     schedules: new Schedules(transport),
+    webhooks: new Webhooks(transport),
   };
 }
 
@@ -46,4 +49,5 @@ export type {
 export type { BackfillRequest, ScheduleFilter, Schedules } from './schedules.js';
 export type { BusinessApiOptions, CallOptions } from './transport.js';
 export type * from './types.js';
+export type { DeliveryFilter, Webhooks } from './webhooks.js';
 export type { ChangeOptions, ExecutionFilter, Part, RerunRequest, TriggerOptions, Workflows } from './workflows.js';

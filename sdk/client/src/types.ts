@@ -279,6 +279,24 @@ export interface ScheduleFirings extends Schedule {
   firings: { scheduledAt: string; status: string; executionId?: string; [field: string]: any }[];
 }
 
+/** A request that came to a webhook. */
+export interface WebhookDelivery {
+  id: string;
+  workflowId: string;
+  method: string;
+  path: string;
+  receivedAt: string;
+  status: 'accepted' | 'started' | 'ignored' | 'failed' | 'refused';
+  /** What its signature was found to be. */
+  signature: string;
+  executionId: string | null;
+  /** Why it started nothing. */
+  code?: string | null;
+  reason?: string | null;
+  replayOf?: string;
+  [field: string]: any;
+}
+
 /** What may be told of a secret. */
 export interface SecretFacts {
   name: string;
