@@ -149,6 +149,8 @@ pub enum DocumentKind {
     ScheduleMark = 61,
     /// Key: schedule id, U+0001, when and which occurrence, backwards in 16 hex digits each, execution id. What came of an occurrence.
     ScheduleLine = 62,
+    /// Key: schedule id, U+0001, execution id. What it started and may still run, where executions must not meet.
+    ScheduleOpen = 63,
     /// Key: `p/`, id: those that are pending; `e/`, execution, `/`, id: those of an execution; `a/`, id: all.
     ApprovalIndex = 31,
     /// Key: agent id. An agent.

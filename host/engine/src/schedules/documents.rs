@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::admission::sha256;
 use crate::ports::{DocumentKind, DocumentWrite, Expect};
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stepwell_core::definition::{Catchup, Overlap, ScheduleTrigger, Workflow};
@@ -193,6 +194,17 @@ impl Line {
         let key = format!("{}{:016x}{:016x}{}", of_schedule(schedule), !now.0, !mark.at.0, mark.execution);
         put(DocumentKind::ScheduleLine, key, self, Expect::Anything)
     }
+}
+
+/// An execution that may still run.
+pub(super) fn open_row(schedule: &str, execution: ExecutionId) -> DocumentWrite {
+    let (kind, key) = (DocumentKind::ScheduleOpen, format!("{}{execution}", of_schedule(schedule)));
+    DocumentWrite { kind, key, value: Some(Bytes::new()), expect: Expect::Anything }
+}
+
+/// The execution of such a row.
+pub(super) fn opened(key: &str) -> Option<ExecutionId> {
+    key.split_once(END)?.1.parse().ok()
 }
 
 /// The id of a trigger's schedule.

@@ -13,7 +13,7 @@ use stepwell_core::time::Timestamp;
 const PART: usize = 100;
 /// `schedule_queue`: where executions do not run side by side, at most so many occurrences wait. A schedule whose executions take longer
 /// than the pause between them would never catch up.
-const SCHEDULE_QUEUE: usize = 100;
+const SCHEDULE_QUEUE: usize = 1_000;
 
 impl Engine {
     /// Whether anything was due. If the schedule was changed meanwhile, nothing is written, and it must be read again.
@@ -52,7 +52,7 @@ impl Engine {
         if held.stored.overlap == Overlap::Allow {
             return Ok(usize::MAX);
         }
-        Ok(SCHEDULE_QUEUE.saturating_sub(self.marks(&held.key, SCHEDULE_QUEUE).await?.len()))
+        Ok(SCHEDULE_QUEUE.saturating_sub(self.count_marks(&held.key, SCHEDULE_QUEUE).await?))
     }
 
     /// Writes the schedule with these documents, if it is as it was read.
@@ -61,6 +61,9 @@ impl Engine {
         let write = put(DocumentKind::Schedule, held.id().to_owned(), &held.stored, expect)?;
         let bytes = write.value.clone();
         documents.push(write);
+        if documents.iter().any(|document| document.kind == DocumentKind::ScheduleLine) {
+            documents.extend(self.surplus_lines(&held.key).await?);
+        }
         match self.inner.committer.commit(Transition { tenant: held.tenant(), execution: None, documents }).await {
             Ok(()) => {
                 held.bytes = bytes.unwrap_or_default();

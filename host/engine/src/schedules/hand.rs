@@ -118,11 +118,8 @@ impl Engine {
             Err(error) => (Line::failed(&mark, now, (&error).into()), Err(error)),
         };
         tracing::info!(schedule = id, by = mark.by, started = answer.is_ok(), "a schedule was run by hand");
-        if answer.is_ok() {
-            self.inner.clockwork.has_started(&held.key, mark.execution);
-        }
         // The execution itself says what started it: without its line nothing is lost.
-        if let Err(error) = self.write_line(&held.key, &mark, (line, Vec::new())).await {
+        if let Err(error) = self.finish(&held, &mark, line).await {
             tracing::warn!(schedule = id, %error, "a firing is missing in its schedule's list");
         }
         answer
@@ -145,7 +142,7 @@ impl Engine {
             );
             return Err(Error::Refused { code: "backfill_occurrences", message });
         }
-        let waiting = self.marks(&held.key, BACKFILL_OCCURRENCES).await?.len();
+        let waiting = self.count_marks(&held.key, BACKFILL_OCCURRENCES).await?;
         if waiting + wanted.len() > BACKFILL_OCCURRENCES {
             let message = format!(
                 "{waiting} occurrences of this schedule wait already, and at most {BACKFILL_OCCURRENCES} may (limit `backfill_occurrences`); try again when they have started"

@@ -147,17 +147,24 @@ impl Engine {
     }
 
     /// The earliest marks of a schedule.
-    pub(super) async fn marks(&self, (tenant, id): &ScheduleKey, limit: usize) -> Result<Vec<Mark>, Error> {
+    pub(super) async fn marks(&self, key: &ScheduleKey, limit: usize) -> Result<Vec<Mark>, Error> {
+        self.stored_marks(key, limit).await?.iter().map(|(_, bytes)| read(bytes)).collect()
+    }
+
+    /// How many there are, up to a limit.
+    pub(super) async fn count_marks(&self, key: &ScheduleKey, limit: usize) -> Result<usize, Error> {
+        Ok(self.stored_marks(key, limit).await?.len())
+    }
+
+    async fn stored_marks(&self, (tenant, id): &ScheduleKey, limit: usize) -> Result<Vec<(String, Bytes)>, Error> {
         let page = Page { after: None, limit };
-        let found =
-            self.inner.ports.store.documents(*tenant, DocumentKind::ScheduleMark, &of_schedule(id), page).await?;
-        found.iter().map(|(_, bytes)| read(bytes)).collect()
+        Ok(self.inner.ports.store.documents(*tenant, DocumentKind::ScheduleMark, &of_schedule(id), page).await?)
     }
 
     /// It was deleted: nothing that it had not started yet starts, and its list goes. Not if there is one of this id again.
     async fn forget_schedule(&self, (tenant, id): &ScheduleKey) -> Result<(), Error> {
-        self.inner.clockwork.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&(*tenant, id.clone()));
-        for kind in [DocumentKind::ScheduleMark, DocumentKind::ScheduleLine] {
+        self.inner.clockwork.forget_open(&(*tenant, id.clone()));
+        for kind in [DocumentKind::ScheduleMark, DocumentKind::ScheduleLine, DocumentKind::ScheduleOpen] {
             loop {
                 let page = Page { after: None, limit: PAGE };
                 let found = self.inner.ports.store.documents(*tenant, kind, &of_schedule(id), page).await?;

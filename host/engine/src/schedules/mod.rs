@@ -12,6 +12,7 @@ mod fire;
 mod hand;
 mod lane;
 mod list;
+mod open;
 mod settle;
 
 pub use hand::{Backfill, Backfilled};
@@ -20,7 +21,7 @@ pub use list::{ScheduleQuery, Schedules};
 pub(crate) use documents::{Stored, of_workflow, schedule_id};
 pub(crate) use dues::{Dues, ScheduleKey};
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use stepwell_core::ids::ExecutionId;
 use stepwell_core::time::Timestamp;
@@ -38,7 +39,7 @@ pub(crate) struct Clockwork {
     lanes: Mutex<HashMap<ScheduleKey, lane::Lane>>,
     turns: Semaphore,
     /// What schedules started that may still run, where it matters.
-    open: Mutex<HashMap<ScheduleKey, Vec<ExecutionId>>>,
+    open: Mutex<HashMap<ScheduleKey, BTreeSet<ExecutionId>>>,
     /// Schedules that wait for the end of an execution.
     waiting: Mutex<HashSet<ScheduleKey>>,
 }

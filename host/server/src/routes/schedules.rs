@@ -4,7 +4,7 @@ use super::{App, json, listing};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
@@ -52,12 +52,24 @@ pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<
 }
 
 /// `POST /schedules/{id}/pause`: the schedule as it is afterwards.
-pub async fn pause(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+pub async fn pause(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    nothing(request).await?;
     set_paused(&app, caller, &id, true).await
 }
 
 /// `POST /schedules/{id}/resume`: the schedule as it is afterwards.
-pub async fn resume(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+pub async fn resume(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    nothing(request).await?;
     set_paused(&app, caller, &id, false).await
 }
 
@@ -68,10 +80,24 @@ async fn set_paused(app: &App, caller: Caller, id: &str, paused: bool) -> Result
 }
 
 /// `POST /schedules/{id}/run`: 200 `{executionId}`.
-pub async fn run(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+pub async fn run(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id,
+    Whole(request): Whole,
+) -> Result<Response, ApiError> {
+    nothing(request).await?;
     caller.needs(TRIGGER)?;
     let execution = app.engine().run_schedule(caller.tenant, &id, Some(caller.subject)).await?;
     json(StatusCode::OK, &json!({"executionId": execution.to_string()}))
+}
+
+#[derive(Default, Deserialize)]
+struct Nothing {}
+
+/// A body that says nothing, or none. It is read all the same: what is left unread costs its sender the connection.
+async fn nothing(request: Request) -> Result<(), ApiError> {
+    extract::optional::<Nothing>(request, (BODY_BYTES, "payload_bytes")).await.map(|_| ())
 }
 
 #[derive(Deserialize)]
@@ -89,8 +115,8 @@ pub async fn backfill(
     Id(id): Id,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    caller.needs(TRIGGER)?;
     let body: BackfillBody = extract::typed(request, (BODY_BYTES, "payload_bytes")).await?;
+    caller.needs(TRIGGER)?;
     let span = Backfill {
         from: moment("from", &body.from)?,
         to: moment("to", &body.to)?,

@@ -59,16 +59,24 @@ fn a_host_that_dies_at_any_commit_starts_every_occurrence_once() {
 
 #[test]
 fn a_store_that_is_unsure_loses_no_occurrence() {
-    let deployed = || {
-        let mut disk = Disk::new();
-        disk.life(echo(), |engine| async move {
-            deploy(&engine, scheduled(&json!({"cron": "*/10 * * * *", "catchup": "all"}))).await.expect("deploys");
-        });
-        disk
-    };
+    for overlap in ["allow", "skip", "queue", "cancel"] {
+        let deployed = || {
+            let mut disk = Disk::new();
+            disk.life(echo(), |engine| async move {
+                let config = json!({"cron": "*/10 * * * *", "catchup": "all", "overlap": overlap});
+                deploy(&engine, scheduled(&config)).await.expect("deploys");
+            });
+            disk
+        };
+        unsure(overlap, deployed);
+    }
+}
+
+fn unsure(overlap: &str, deployed: impl Fn() -> Disk) {
     let run = |disk: &mut Disk| {
         let seen = disk.life(echo(), |engine| async move {
             until(&engine, "22:50:30").await;
+            assert_eq!(firings(&engine, ID).await, ["22:40 started", "22:50 started"], "{overlap}");
             started(&engine, "report").await
         });
         seen.expect("lives")
@@ -80,7 +88,7 @@ fn a_store_that_is_unsure_loses_no_occurrence() {
         for commit in before..disk.store.accepted() {
             let mut disk = deployed();
             disk.store.fail_at(commit, point);
-            assert_eq!(run(&mut disk), ["22:40", "22:50"], "{point:?} commit {commit}");
+            assert_eq!(run(&mut disk), ["22:40", "22:50"], "{overlap} {point:?} commit {commit}");
         }
     }
 }

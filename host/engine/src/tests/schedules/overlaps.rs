@@ -93,18 +93,46 @@ fn a_queue_outlives_the_process_and_is_bounded() {
     disk.life(echo(), |engine| async move {
         let mut forever = long("queue");
         forever["steps"][0]["config"]["duration"] = json!("7d");
-        forever["triggers"][0]["config"]["cron"] = json!("*/10 * * * * *");
+        forever["triggers"][0]["config"]["cron"] = json!("* * * * * *");
         deploy(&engine, forever).await.expect("deploys");
         until(&engine, "22:50:00").await;
         let (shown, firings) = (shown(&engine, ID).await, firings(&engine, ID).await);
         assert_eq!(started(&engine, "report").await.len(), 1);
         assert!(firings.iter().any(|firing| firing.ends_with("schedule_queue")), "{shown:#}");
+        assert_eq!(firings.iter().filter(|firing| firing.ends_with("waiting")).count(), 50, "{shown:#}");
+        let lines = count(&engine, crate::ports::DocumentKind::ScheduleLine).await;
+        assert!((50..60).contains(&lines), "what is too old goes: {lines}");
+        assert_eq!(count(&engine, crate::ports::DocumentKind::ScheduleMark).await, 1_000);
         // Nobody waits for a workflow that is not there any more.
         engine.registry().delete_workflow(TENANT, "report", &crate::Precondition::default()).await.expect("deletes");
         until(&engine, "22:51:00").await;
-        let page = crate::ports::Page { after: None, limit: 9 };
-        let kind = crate::ports::DocumentKind::ScheduleMark;
-        assert_eq!(engine.inner.ports.store.documents(TENANT, kind, "", page).await.expect("reads"), []);
+        assert_eq!(count(&engine, crate::ports::DocumentKind::ScheduleMark).await, 0);
+    })
+    .expect("lives");
+}
+
+async fn count(engine: &Engine, kind: crate::ports::DocumentKind) -> usize {
+    let page = crate::ports::Page { after: None, limit: 9_999 };
+    engine.inner.ports.store.documents(TENANT, kind, "", page).await.expect("reads").len()
+}
+
+#[test]
+fn a_long_execution_is_not_forgotten_over_many_that_were_left_out() {
+    let mut disk = Disk::new();
+    disk.life(echo(), |engine| async move {
+        let mut workflow = long("skip");
+        workflow["steps"][0]["config"]["duration"] = json!("20m");
+        workflow["triggers"][0]["config"]["cron"] = json!("* * * * * *");
+        deploy(&engine, workflow).await.expect("deploys");
+        until(&engine, "22:33:00").await;
+        assert!(firings(&engine, ID).await.iter().all(|firing| firing.ends_with("overlap_skipped")));
+    });
+    disk.life(echo(), |engine| async move {
+        until(&engine, "22:49:00").await;
+        assert_eq!(started(&engine, "report").await, ["22:30"]);
+        until(&engine, "22:51:00").await;
+        assert_eq!(started(&engine, "report").await, ["22:30", "22:50"]);
+        assert_eq!(count(&engine, crate::ports::DocumentKind::ScheduleOpen).await, 1, "the one that runs");
     })
     .expect("lives");
 }
