@@ -1,7 +1,8 @@
 //! Prints what one call costs: microseconds for a store, an instance, the call of an example function, and their end; beside
 //! it, the call of a script of one line.
 //!
-//! `cargo run --release --example invoke_bench -p stepwell-runtime` after `cargo guests`, with an optional guest's file.
+//! `cargo run --release --example invoke_bench -p stepwell-runtime` after `cargo guests`, with an optional guest's file, or with `script`
+//! for that alone. `STEPWELL_TEST_RUNNER` names another runner of scripts to be measured.
 #![allow(clippy::expect_used, clippy::disallowed_methods, reason = "a measurement, not a part of the server")]
 
 use std::sync::Arc;
@@ -33,13 +34,20 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some("compile") {
         std::process::exit(i32::from(stepwell_runtime::compile_child_main() != std::process::ExitCode::SUCCESS));
     }
+    let runtime = tokio::runtime::Runtime::new().expect("runtime");
+    if std::env::args().nth(1).as_deref() == Some("script") {
+        return script(&runtime);
+    }
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/guests/validate-order.wasm").to_owned();
     let path = std::env::args().nth(1).unwrap_or(default);
     let artifact = std::fs::read(&path).expect("a guest; `cargo guests` builds the examples");
-    let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let pool = runtime.block_on(measure(Artifact::wasm(artifact.clone()), true));
     let on_demand = runtime.block_on(measure(Artifact::wasm(artifact), false));
     println!("{path}: {pool:.1} us a call with the pool, {on_demand:.1} us without ({:.1} times)", on_demand / pool);
+    script(&runtime);
+}
+
+fn script(runtime: &tokio::runtime::Runtime) {
     let script = runtime.block_on(measure(Artifact::script(SCRIPT), true));
     println!("a script: {script:.1} us a call with the pool");
 }
@@ -52,6 +60,9 @@ async fn measure(artifact: Artifact, pooling: bool) -> f64 {
     let key = CacheKey::from_bytes([0; 32]);
     let mut config =
         RuntimeConfig::new(folder.path().join("code"), key, compiler, Arc::new(Original(artifact.bytes.clone())));
+    if let Some(path) = std::env::var_os("STEPWELL_TEST_RUNNER") {
+        config.runner = std::fs::read(path).expect("a runner").into();
+    }
     config.pooling = pooling;
     let sandbox = WasmtimeRuntime::new(config).expect("runtime");
     let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");

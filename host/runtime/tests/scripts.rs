@@ -286,6 +286,17 @@ async fn time_stands_and_chance_does_not() {
     assert_eq!(seen.len(), 6, "no number twice");
 }
 
+/// The engine is set up when the runner is built; nothing of that moment may be seen.
+#[tokio::test]
+async fn the_runner_remembers_nothing_of_its_own_beginning() {
+    let sandbox = sandbox();
+    let clocks =
+        "return [performance.now(), performance.timeOrigin === Date.now(), new Date().getTime() === Date.now()]";
+    assert_eq!(result(&sandbox, clocks).await, json!([0, true, true]));
+    let order = "const a = {}; for (let i = 0; i < 100; i++) a['k' + i] = i; return [Object.keys(a).length, new Map(Object.entries(a)).get('k77'), [...new Set('stepwell')].join('')]";
+    assert_eq!(result(&sandbox, order).await, json!([100, 77, "stepwl"]));
+}
+
 #[tokio::test]
 async fn nothing_of_the_machine_is_in_reach() {
     let sandbox = sandbox();

@@ -59,7 +59,8 @@ fn build(paths: &Paths, toolchain: &Toolchain, target: &str, packages: &[&str]) 
     command
 }
 
-fn cargo(program: &str, paths: &Paths) -> Command {
+/// Cargo, without those settings of the caller that would change what is built, or where.
+pub(crate) fn cargo(program: &str, paths: &Paths) -> Command {
     let mut command = Command::new(program);
     command.current_dir(&paths.plugins).env("CARGO_TARGET_DIR", &paths.target);
     for name in FOREIGN_SETTINGS.iter().filter(|name| **name != "CARGO_TARGET_DIR") {

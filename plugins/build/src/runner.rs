@@ -13,10 +13,13 @@ use std::process::Command;
 const WASM: &str = "plugins/runner/runner.wasm";
 const LOCK: &str = "plugins/runner/runner.lock";
 /// What it is made of, besides the files of `plugins/runner/src`.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 8] = [
     "plugins/runner/.cargo/config.toml",
     "plugins/runner/Cargo.lock",
     "plugins/runner/Cargo.toml",
+    "plugins/runner/snapshot/Cargo.lock",
+    "plugins/runner/snapshot/Cargo.toml",
+    "plugins/runner/snapshot/src/main.rs",
     "wit/script/script.wit",
     "wit/v1/function.wit",
 ];
@@ -99,7 +102,17 @@ fn compile(paths: &Paths) -> Result<(PathBuf, String), Error> {
     let (rustc, clang) = (version(rustc)?, version(toolchain::CLANG)?);
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     let built = target.join("wasm32-unknown-unknown/release/stepwell_runner.wasm");
-    Ok((built, format!("{}, {}", first(&rustc), first(&clang))))
+    let prepared = target.join("runner.wasm");
+    process::run(snapshot(paths, &target).arg(&built).arg(&prepared))?;
+    Ok((prepared, format!("{}, {}", first(&rustc), first(&clang))))
+}
+
+/// The program that runs the set-up and keeps the memory that it leaves; it wants the two files.
+fn snapshot(paths: &Paths, target: &Path) -> Command {
+    let mut command = compile::cargo("cargo", paths);
+    command.current_dir(&paths.root).env("CARGO_TARGET_DIR", target);
+    command.args(["run", "--quiet", "--locked", "--manifest-path", "plugins/runner/snapshot/Cargo.toml", "--"]);
+    command
 }
 
 /// No path of this machine gets into the result, so that every machine makes the same.

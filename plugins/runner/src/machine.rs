@@ -1,4 +1,4 @@
-//! The engine: made once, and ready for one script.
+//! The engine: made when this guest is built (`prepare`), and ready for one script.
 
 use crate::guest::bindings::exports::stepwell::script::runner::Surroundings;
 use crate::{clock, log};
@@ -16,6 +16,10 @@ thread_local! {
     static RANDOM: Cell<u64> = const { Cell::new(0) };
 }
 
+/// How much may be allocated, the engine's own objects included, before the engine looks for cycles that nobody reaches. Looking writes
+/// to every object, and so takes a copy of every page of the prepared memory: most scripts end before.
+const COLLECT_BYTES: usize = 2 << 20;
+
 /// A runtime with one context, in which the prelude has run.
 pub(crate) struct Machine {
     context: Context,
@@ -23,6 +27,13 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// Makes it.
+    pub(crate) fn prepare() {
+        MACHINE.with(|machine| {
+            machine.get_or_init(|| Self::new().expect("an engine"));
+        });
+    }
+
     /// Runs the work in the engine. Only the engine's own want of memory could make it fail before a script is there.
     pub(crate) fn with<T>(surroundings: Surroundings, work: impl for<'js> FnOnce(&Ctx<'js>, &Prelude<'js>) -> T) -> T {
         clock::set(surroundings.now_ms);
@@ -47,6 +58,8 @@ impl Machine {
             let prelude: Object<'_> = set_up.call((log::function(&js)?, random))?;
             Ok::<_, rquickjs::Error>(Persistent::save(&js, prelude))
         })?;
+        runtime.run_gc();
+        runtime.set_gc_threshold(COLLECT_BYTES);
         Ok(Self { context, prelude })
     }
 }

@@ -8,7 +8,7 @@
   const { toWellFormed, slice } = String.prototype;
   const { then } = Promise.prototype;
   const { get: markOf, set: mark } = WeakMap.prototype;
-  const [Text, Failure, Weak, resolve] = [String, Error, WeakMap, Promise.resolve.bind(Promise)];
+  const [Text, Failure, Weak, resolve, now] = [String, Error, WeakMap, Promise.resolve.bind(Promise), Date.now];
 
   // Longest text of a failure, in characters: the host keeps 4 KiB of a message and 16 KiB of details.
   const MESSAGE = 4096, STACK = 6000, DETAILS = 16384;
@@ -107,6 +107,9 @@
   const console = { log: print('info') };
   for (const level of levels) console[level] = print(level);
   defineProperty(globalThis, 'console', { value: console, writable: true, configurable: true });
+  // The engine's own counts from when it was set up.
+  const performance = { now: () => 0, get timeOrigin() { return now(); } };
+  defineProperty(globalThis, 'performance', { value: performance, writable: true, configurable: true });
   defineProperty(Math, 'random', { value: () => random(), writable: true, configurable: true });
 
   // Calls the function; what it promised may settle later. The answer is read by `end`.

@@ -54,6 +54,7 @@ const UNSAFE: &[(&str, &str)] = &[
         "plugins/runner/src/memory.rs",
         "an allocator that ends the attempt instead of answering null; in its own sandbox",
     ),
+    ("plugins/runner/src/prepare.rs", "whoever builds the runner calls its set-up by a symbol's name"),
     ("sdk/rust/macros/src/function.rs", "`#[unsafe(link_section)]` in what the macro writes; nothing is called"),
     (
         "plugins/fixtures/core_module_preview1/src/lib.rs",
