@@ -18,6 +18,7 @@ mod life;
 mod listing;
 mod logs;
 mod order;
+mod parking;
 mod pictures;
 mod providers;
 mod raw;

@@ -1,6 +1,6 @@
 //! A function's bad outcome, as data: its code, whether it is tried again, and whose fault it is (semantics section 7).
 
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use serde::{Deserialize, Serialize};
 
 /// Stable codes of failures. A page each in `docs/errors`.
@@ -81,7 +81,7 @@ pub struct Failure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
     /// The guest's own details.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub details: Option<Payload>,
     /// Whose fault it is.
     pub source: Source,

@@ -129,6 +129,14 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
+/// For a member that may be missing, which is not the same as null: `#[serde(default, deserialize_with = "present")]`.
+///
+/// # Errors
+/// What is there is no [`Payload`].
+pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
+}
+
 mod scan {
     //! One pass over the bytes, no recursion: what the grammar alone does not refuse.
 

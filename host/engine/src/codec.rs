@@ -11,7 +11,7 @@ use stepwell_core::time::Timestamp;
 const VERSION: u32 = 1;
 
 /// Grows when a state no longer goes on where an older one would: such snapshots are passed over, and the journal is read.
-const SNAPSHOT_VERSION: u32 = 1;
+const SNAPSHOT_VERSION: u32 = 2;
 
 /// What is stored does not read back.
 #[derive(Debug, thiserror::Error)]

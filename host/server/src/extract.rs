@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize as _, Deserializer};
 use std::time::Duration;
 use stepwell_core::payload::{InvalidPayload, Payload};
 use stepwell_core::time::parse_duration;
+
+pub use stepwell_core::payload::present;
 
 /// A body must have arrived after this time, so that slow senders do not collect.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -119,11 +120,6 @@ fn form<T: DeserializeOwned>(payload: &Payload) -> Result<T, ApiError> {
         let what = inner.split(" at line ").next().unwrap_or_default();
         ApiError::wrong_shape(&field, format!("{field}: {what}"))
     })
-}
-
-/// For a field whose absence and null differ: `#[serde(default, deserialize_with = "present")]`.
-pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
-    Payload::deserialize(deserializer).map(Some)
 }
 
 fn check_json_type(headers: &HeaderMap) -> Result<(), ApiError> {

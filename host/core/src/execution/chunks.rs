@@ -3,19 +3,20 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 
-/// Items per chunk: a change copies one chunk, a copy of the list shares all of them.
-const CHUNK: usize = 64;
+/// Items per chunk, and chunks per shelf: a change copies one of each, a copy of the list shares all of them. With shelves, ten thousand
+/// items are ten that a copy counts.
+const CHUNK: usize = 32;
 
-/// A list in shared chunks.
+/// A list in shared chunks, on shared shelves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunks<T> {
-    chunks: Vec<Arc<Vec<T>>>,
+    shelves: Vec<Arc<Vec<Arc<Vec<T>>>>>,
     len: usize,
 }
 
 impl<T> Default for Chunks<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), len: 0 }
+        Self { shelves: Vec::new(), len: 0 }
     }
 }
 
@@ -35,30 +36,32 @@ impl<T: Clone> Chunks<T> {
     /// An item.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<&T> {
-        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+        self.shelves.get(at / (CHUNK * CHUNK))?.get(at / CHUNK % CHUNK)?.get(at % CHUNK)
     }
 
     /// An item, to be changed.
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-        Arc::make_mut(self.chunks.get_mut(at / CHUNK)?).get_mut(at % CHUNK)
+        let shelf = Arc::make_mut(self.shelves.get_mut(at / (CHUNK * CHUNK))?);
+        Arc::make_mut(shelf.get_mut(at / CHUNK % CHUNK)?).get_mut(at % CHUNK)
     }
 
     /// Adds an item at the end.
     pub fn push(&mut self, item: T) {
-        match self.chunks.last_mut() {
-            Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(item),
-            Some(_) | None => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(item);
-                self.chunks.push(Arc::new(chunk));
-            }
+        if self.len.is_multiple_of(CHUNK * CHUNK) {
+            self.shelves.push(Arc::default());
         }
+        let Some(shelf) = self.shelves.last_mut().map(Arc::make_mut) else { return };
+        if self.len.is_multiple_of(CHUNK) {
+            shelf.push(Arc::new(Vec::with_capacity(CHUNK)));
+        }
+        let Some(chunk) = shelf.last_mut().map(Arc::make_mut) else { return };
+        chunk.push(item);
         self.len += 1;
     }
 
     /// The items in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.shelves.iter().flat_map(|shelf| shelf.iter()).flat_map(|chunk| chunk.iter())
     }
 
     /// The items with their places.
@@ -87,18 +90,36 @@ impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for Chunks<T> {
     }
 }
 
+/// Results that are there or not yet, written so that null is not nothing: each as a list of one or none.
+pub(super) mod slots {
+    use super::Chunks;
+    use crate::payload::Payload;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(slots: &Chunks<Option<Payload>>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(slots.iter().map(Option::as_slice))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Chunks<Option<Payload>>, D::Error> {
+        Ok(Vec::<Vec<Payload>>::deserialize(deserializer)?.into_iter().map(|slot| slot.into_iter().next()).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn it_is_a_list() {
-        let mut list: Chunks<usize> = (0..1_000).collect();
-        assert_eq!((list.len(), list.get(999), list.get(1_000)), (1_000, Some(&999), None));
+        let mut list: Chunks<usize> = (0..3_000).collect();
+        assert_eq!((list.len(), list.get(2_999), list.get(3_000)), (3_000, Some(&2_999), None));
+        assert!(list.iter().copied().eq(0..3_000) && (0..3_000).all(|at| list.get(at) == Some(&at)));
         let before = list.clone();
         *list.get_mut(70).expect("there") = 7;
+        *list.get_mut(2_500).expect("there") = 8;
         assert_eq!((before.get(70), list.get(70)), (Some(&70), Some(&7)));
-        assert!(list.iter().rev().map(|n| n % 1_000).take(3).eq([999, 998, 997]));
+        assert_eq!((before.get(2_500), list.get(2_500), list.get(2_501)), (Some(&2_500), Some(&8), Some(&2_501)));
+        assert!(list.iter().rev().take(3).eq(&[2_999, 2_998, 2_997]));
         let text = serde_json::to_string(&list).expect("serializes");
         assert_eq!(serde_json::from_str::<Chunks<usize>>(&text).expect("reads"), list);
     }

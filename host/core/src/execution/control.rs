@@ -22,7 +22,7 @@ impl Turn<'_> {
         self.next.phase = Phase::Running;
         self.next.ended_at = None;
         self.set_deadline();
-        let places: Vec<(TokenId, Place)> = self.next.tokens.iter().map(|(id, token)| (*id, token.place)).collect();
+        let places: Vec<(TokenId, Place)> = self.next.tokens.iter().map(|(id, token)| (id, token.place)).collect();
         let mut containers = Vec::new();
         for (token, place) in places {
             match place {

@@ -3,7 +3,7 @@
 use super::RunIx;
 use crate::failure::Failure;
 use crate::ids::{Digest, ExecutionId, TenantId};
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,7 +140,7 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// The filled form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub data: Option<Payload>,
 }
 
@@ -192,7 +192,7 @@ pub struct Started {
     /// The workflow's input.
     pub input: Payload,
     /// The business event, if one started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub event: Option<Payload>,
     /// Function id as the definition writes it -> what it was then.
     pub pins: BTreeMap<String, Pin>,

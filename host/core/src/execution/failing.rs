@@ -152,7 +152,7 @@ impl Turn<'_> {
     /// Stops everything in these frames and what is inside of them, and removes them.
     pub(super) fn abandon(&mut self, mut frames: Vec<FrameId>) {
         while let Some(frame) = frames.pop() {
-            let inside = self.next.tokens.iter().filter(|(_, token)| token.frame == frame).map(|(id, _)| *id);
+            let inside = self.next.tokens.iter().filter(|(_, token)| token.frame == frame).map(|(id, _)| id);
             let inside: Vec<TokenId> = inside.collect();
             for token in inside {
                 frames.extend(self.stop(token));
@@ -172,7 +172,7 @@ impl Turn<'_> {
 
     /// The iterations or branches of a run.
     pub(super) fn frames_of(&self, run: RunIx) -> Vec<FrameId> {
-        self.next.frames.iter().filter(|(_, frame)| frame.owner == Some(run)).map(|(id, _)| *id).collect()
+        self.next.frames.iter().filter(|(_, frame)| frame.owner == Some(run)).map(|(id, _)| id).collect()
     }
 
     /// The execution fails; whatever is under way is stopped. All stays where it is, so that it can be tried again.

@@ -106,7 +106,7 @@ impl Turn<'_> {
 
     /// A `parallel` with branches begins (C7).
     pub(super) fn begin_branches(&mut self, run: RunIx, rule: &ParallelRule) {
-        let branches = Branches { results: vec![None; rule.branches.len()], ..Branches::default() };
+        let branches = Branches { results: rule.branches.iter().map(|_| None).collect(), ..Branches::default() };
         self.wait_for(run, Wait::Branches(branches));
         self.fill_branches(run, rule);
     }
@@ -150,8 +150,8 @@ impl Turn<'_> {
         let by_step: BTreeMap<StepIx, Payload> = rule
             .branches
             .iter()
-            .zip(results)
-            .filter_map(|(branch, result)| Some((first(branch)?, result.unwrap_or_else(Payload::null))))
+            .zip(results.iter())
+            .filter_map(|(branch, result)| Some((first(branch)?, result.clone().unwrap_or_else(Payload::null))))
             .collect();
         let map = self.map_by_step(&by_step);
         if let Some(failure) = self.too_large(&map, "the results of the branches are") {

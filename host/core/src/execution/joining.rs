@@ -7,10 +7,29 @@ use crate::graph::ForkIx;
 use crate::payload::Payload;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// Tokens that wait at one join for one group, in the order of their arrivals.
-type Waiting = BTreeMap<(StepIx, GroupId), Vec<(u32, TokenId, StepIx)>>;
+/// What all live tokens together say, in one look at each: there may be a thousand, and this is asked with every entry.
+#[derive(Default)]
+struct Survey {
+    /// How many tokens wait at one join for one group.
+    waiting: BTreeMap<(StepIx, GroupId), usize>,
+    /// Branches that wait until fewer others are under way.
+    held: BTreeMap<GroupId, Vec<TokenId>>,
+    /// The first group of [`Survey::members`].
+    first: u32,
+    /// How many tokens are in each group, by number: in nested cycles every token is in very many groups.
+    members: Vec<u32>,
+}
+
+impl Survey {
+    fn members_mut(&mut self, group: GroupId) -> Option<&mut u32> {
+        self.members.get_mut(group.0.checked_sub(self.first)? as usize)
+    }
+
+    fn members(&self, group: GroupId) -> u32 {
+        group.0.checked_sub(self.first).and_then(|at| self.members.get(at as usize)).copied().unwrap_or(0)
+    }
+}
 
 /// What becomes of a token that comes to a join.
 enum Gathering {
@@ -60,35 +79,56 @@ impl Turn<'_> {
         on_it.groups.iter().find(joined).map_or(Gathering::Alone, |group| Gathering::For(*group))
     }
 
-    /// Fires the joins that are due; false if nothing moved.
-    pub(super) fn settle_joins(&mut self) -> bool {
-        let waiting = self.waiting();
-        let due = waiting.iter().find(|((join, group), there)| self.is_due(*join, *group, there.len()));
+    /// Fires the next join that is due, or lets branches go that were held back; false if nothing moved.
+    pub(super) fn settle(&mut self) -> bool {
+        let survey = self.survey();
+        let waiting = &survey.waiting;
+        let due = waiting.iter().find(|((join, group), there)| self.is_due(*join, *group, **there));
         // If nothing else can happen in a group, the join first in `steps` fires (C5).
         let stuck = || waiting.iter().find(|((_, group), _)| self.is_stuck(*group));
-        match due.or_else(stuck).map(|((join, group), there)| (*join, *group, there.clone())) {
-            Some((join, group, there)) => {
+        match due.or_else(stuck).map(|(gathering, _)| *gathering) {
+            Some((join, group)) => {
+                let there = self.waiting_at(join, group);
                 self.fire(join, Some(group), &there);
                 true
             }
             None => {
-                self.dissolve_groups();
-                false
+                self.dissolve_groups(&survey);
+                self.release_held(survey.held)
             }
         }
     }
 
-    fn waiting(&self) -> Waiting {
-        let mut waiting = Waiting::new();
-        for (id, token) in &self.next.tokens {
-            if let Place::At { join, group, from, arrival } = token.place {
-                waiting.entry((join, group)).or_default().push((arrival, *id, from));
+    fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        if let (Some(first), Some(last)) = (self.next.groups.keys().next(), self.next.groups.keys().next_back()) {
+            survey.first = first.0;
+            survey.members.resize((last.0 - first.0) as usize + 1, 0);
+        }
+        for (id, token) in self.next.tokens.iter() {
+            match token.place {
+                Place::At { join, group, .. } => *survey.waiting.entry((join, group)).or_default() += 1,
+                Place::Held { group, .. } => survey.held.entry(group).or_default().push(id),
+                Place::In(_) | Place::Bound { .. } => {}
+            }
+            for group in &token.groups {
+                if let Some(members) = survey.members_mut(*group) {
+                    *members += 1;
+                }
             }
         }
-        for there in waiting.values_mut() {
-            there.sort_unstable();
-        }
-        waiting
+        survey
+    }
+
+    /// Tokens that wait at a join for a group, in the order of their arrivals.
+    fn waiting_at(&self, at: StepIx, of: GroupId) -> Vec<(u32, TokenId, StepIx)> {
+        let waiting = self.next.tokens.iter().filter_map(|(id, token)| match token.place {
+            Place::At { join, group, from, arrival } if join == at && group == of => Some((arrival, id, from)),
+            Place::At { .. } | Place::In(_) | Place::Bound { .. } | Place::Held { .. } => None,
+        });
+        let mut there: Vec<_> = waiting.collect();
+        there.sort_unstable();
+        there
     }
 
     fn is_due(&self, join: StepIx, group: GroupId, there: usize) -> bool {
@@ -99,7 +139,8 @@ impl Turn<'_> {
     /// Whether a live token of the group, that does not wait here, can come here.
     fn can_more_come(&self, join: StepIx, group: GroupId) -> bool {
         let graph = &self.workflow.graph;
-        self.next.tokens.values().filter(|token| token.groups.contains(&group)).any(|token| {
+        // The youngest first: those before them have mostly come already.
+        self.next.tokens.values().rev().filter(|token| token.groups.contains(&group)).any(|token| {
             let reaches = |from| graph.can_reach(self.region(token.frame), from, join);
             match token.place {
                 Place::At { join: other, group: gathering, .. } if other == join && gathering == group => false,
@@ -179,20 +220,23 @@ impl Turn<'_> {
         if step.cancel_rest {
             return self.cancel_rest(group, winner);
         }
-        let others = self.next.tokens.iter_mut().filter(|(id, token)| **id != winner && token.groups.contains(&group));
-        for (_, token) in others {
-            if !token.late_for.contains(&join) {
-                Arc::make_mut(token).late_for.push(join);
+        for id in self.others(group, winner) {
+            if let Some(token) = self.token_mut(id).filter(|token| !token.late_for.contains(&join)) {
+                token.late_for.push(join);
             }
         }
     }
 
     /// `cancelRest`: the other tokens of the group are stopped.
     fn cancel_rest(&mut self, group: GroupId, keep: TokenId) {
-        let rest = self.next.tokens.iter().filter(|(id, token)| **id != keep && token.groups.contains(&group));
-        let rest: Vec<TokenId> = rest.map(|(id, _)| *id).collect();
-        let inside: Vec<FrameId> = rest.into_iter().flat_map(|id| self.stop(id)).collect();
+        let inside: Vec<FrameId> = self.others(group, keep).into_iter().flat_map(|id| self.stop(id)).collect();
         self.abandon(inside);
+    }
+
+    /// The tokens of a group but for one.
+    fn others(&self, group: GroupId, one: TokenId) -> Vec<TokenId> {
+        let others = self.next.tokens.iter().filter(|(id, token)| *id != one && token.groups.contains(&group));
+        others.map(|(id, _)| id).collect()
     }
 
     /// A plain `parallel` goes on over its `next`: branches beyond `most` wait until others are done (C7).
@@ -211,13 +255,7 @@ impl Turn<'_> {
     }
 
     /// Lets branches go that were held back and whose turn has come; false if there are none.
-    pub(super) fn release_held(&mut self) -> bool {
-        let mut held: BTreeMap<GroupId, Vec<TokenId>> = BTreeMap::new();
-        for (id, token) in &self.next.tokens {
-            if let Place::Held { group, .. } = token.place {
-                held.entry(group).or_default().push(*id);
-            }
-        }
+    fn release_held(&mut self, held: BTreeMap<GroupId, Vec<TokenId>>) -> bool {
         let mut any = false;
         for (group, waiting) in held {
             let free = self.most_at_once(group).saturating_sub(self.busy_in(group));
@@ -252,16 +290,15 @@ impl Turn<'_> {
     }
 
     /// A group ends when one token is left in it.
-    fn dissolve_groups(&mut self) {
-        // By number: in nested cycles every token is in very many groups.
-        let mut members = vec![0u32; self.next.counters.groups as usize];
-        for group in self.next.tokens.values().flat_map(|token| &token.groups) {
-            members[group.0 as usize] += 1;
+    fn dissolve_groups(&mut self, survey: &Survey) {
+        let before = self.next.groups.len();
+        self.next.groups.retain(|group, _| survey.members(*group) > 1);
+        if self.next.groups.len() == before {
+            return;
         }
-        self.next.groups.retain(|group, _| members[group.0 as usize] > 1);
-        let ended = |group: &GroupId| members[group.0 as usize] == 1;
-        let tokens: Vec<TokenId> =
-            self.next.tokens.iter().filter(|(_, t)| t.groups.iter().any(ended)).map(|(id, _)| *id).collect();
+        let ended = |group: &GroupId| survey.members(*group) == 1;
+        let tokens = self.next.tokens.iter().filter(|(_, token)| token.groups.iter().any(ended));
+        let tokens: Vec<TokenId> = tokens.map(|(id, _)| id).collect();
         for id in tokens {
             if let Some(token) = self.token_mut(id) {
                 token.groups.retain(|group| !ended(group));

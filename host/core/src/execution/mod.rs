@@ -16,6 +16,7 @@ mod outcome;
 mod people;
 mod rerun;
 mod scope;
+mod shelf;
 mod turn;
 mod view;
 mod waiting;
@@ -32,6 +33,7 @@ pub use entry::{
 pub use input::{Call, call};
 pub use people::{ApprovalStatus, approval_status, approval_view, cannot_answer};
 pub use rerun::{NotReached, kept_for};
+pub use shelf::Shelf;
 pub use view::{Outline, history_line, outline, view};
 pub use waiting::{ChildStart, child_start, event_matches};
 pub use waits::{Approval, Branches, ChildWait, Decision, EventWait, Iterations, Wait};
@@ -40,7 +42,7 @@ use crate::definition::StepIx;
 use crate::failure::{Failure, Source};
 use crate::graph::ForkIx;
 use crate::ids::ExecutionId;
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -109,12 +111,12 @@ pub struct Execution {
     /// All step runs, in the order of their starts.
     pub runs: Chunks<Arc<Run>>,
     /// The live paths.
-    pub tokens: BTreeMap<TokenId, Arc<Token>>,
+    pub tokens: Shelf<TokenId, Arc<Token>>,
     /// The open groups and the fork that each is a run of.
     pub groups: BTreeMap<GroupId, Group>,
     /// The iterations and branches under way, and the execution itself as the first.
     #[serde(default)]
-    pub frames: BTreeMap<FrameId, Arc<Frame>>,
+    pub frames: Shelf<FrameId, Arc<Frame>>,
     /// How many tokens, groups and frames there have been.
     pub counters: Counters,
     /// Failures that a handler took over (C14).
@@ -147,17 +149,19 @@ pub struct Frame {
     /// How many frames are around it.
     pub depth: u32,
     /// Of an iteration over items: its item.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub item: Option<Payload>,
     /// How many tokens are in it.
     pub tokens: u32,
     /// Paths that ended and count for the result.
-    pub finished: Vec<Finished>,
+    pub finished: Chunks<Finished>,
     /// The result of the path that ended last, counted or not (D9).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub last_ended: Option<Payload>,
     /// The last runs of the paths that ended, in a branch: the path behind a `parallel` has passed them.
     pub passed: Vec<RunIx>,
     /// How often each step has run in this iteration.
-    pub numbers: BTreeMap<StepIx, u32>,
+    pub numbers: Shelf<StepIx, u32>,
 }
 
 /// How far an execution is.
@@ -193,6 +197,7 @@ pub struct Token {
     #[serde(default)]
     pub frame: FrameId,
     /// The latest value on this path; `None`: no value yet, the workflow input stands for it (D3).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub result: Option<Payload>,
     /// On a handler's path: the failure.
     pub error: Option<Arc<ErrorDetails>>,
@@ -283,6 +288,7 @@ pub struct Run {
     /// How often the process ended abnormally during it (C15).
     pub strikes: u32,
     /// The value of a step that produces one; the boolean of a condition.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub result: Option<Payload>,
     /// The failure that ended it.
     pub failure: Option<Failure>,
@@ -354,7 +360,7 @@ pub struct ErrorDetails {
     /// Whose fault it is.
     pub source: Source,
     /// The guest's own details.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub details: Option<Payload>,
 }
 
@@ -372,9 +378,9 @@ impl Execution {
             ended_at: None,
             deadline: None,
             runs: Chunks::default(),
-            tokens: BTreeMap::new(),
+            tokens: Shelf::default(),
             groups: BTreeMap::new(),
-            frames: BTreeMap::new(),
+            frames: Shelf::default(),
             counters: Counters::default(),
             handled: Vec::new(),
             paused: None,

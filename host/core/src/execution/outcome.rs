@@ -65,12 +65,13 @@ impl Turn<'_> {
 
     /// One finished path: its result. Several: a map by terminal step, the last of each. None: the result of the path that ended last.
     pub(super) fn combined(&self, frame: &Frame) -> Payload {
-        match frame.finished.as_slice() {
-            [] => frame.last_ended.clone().unwrap_or_else(Payload::null),
-            [only] => only.result.clone(),
-            several => {
+        let paths = &frame.finished;
+        match (paths.len(), paths.get(0)) {
+            (0, _) | (_, None) => frame.last_ended.clone().unwrap_or_else(Payload::null),
+            (1, Some(only)) => only.result.clone(),
+            (_, Some(_)) => {
                 let by_step: BTreeMap<StepIx, Payload> =
-                    several.iter().map(|path| (path.step, path.result.clone())).collect();
+                    paths.iter().map(|path| (path.step, path.result.clone())).collect();
                 self.map_by_step(&by_step)
             }
         }

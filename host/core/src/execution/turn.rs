@@ -92,7 +92,7 @@ impl<'a> Turn<'a> {
                 self.arrive(token);
             } else if let Some(frame) = self.emptied.pop_front() {
                 self.frame_ended(frame);
-            } else if !self.settle_joins() && !self.release_held() {
+            } else if !self.settle() {
                 break;
             }
         }

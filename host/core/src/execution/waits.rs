@@ -2,7 +2,7 @@
 
 use super::{Chunks, RunIx};
 use crate::ids::ExecutionId;
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -58,6 +58,7 @@ pub struct Approval {
     /// When nobody can answer any more.
     pub expires: Option<Timestamp>,
     /// What whoever answers is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub shown: Option<Payload>,
     /// The answers so far.
     pub decisions: Vec<Decision>,
@@ -77,6 +78,7 @@ pub struct Decision {
     /// Why.
     pub comment: Option<String>,
     /// The filled form.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "payload::present")]
     pub data: Option<Payload>,
     /// When.
     pub at: Timestamp,
@@ -119,6 +121,7 @@ pub struct Iterations {
     /// What it goes over; `None`: a condition decides.
     pub items: Option<Arc<[Payload]>>,
     /// The results of those that ended, by index.
+    #[serde(with = "super::chunks::slots")]
     pub results: Chunks<Option<Payload>>,
     /// How many have begun.
     pub begun: u32,
@@ -132,7 +135,8 @@ pub struct Iterations {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Branches {
     /// The results of those that ended, by index.
-    pub results: Vec<Option<Payload>>,
+    #[serde(with = "super::chunks::slots")]
+    pub results: Chunks<Option<Payload>>,
     /// How many have begun.
     pub begun: u32,
     /// How many have ended.

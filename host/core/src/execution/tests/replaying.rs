@@ -90,6 +90,7 @@ fn behave(seed: u64, step: &str, attempt: u32) -> Result<Value, Failure> {
     match mixed % 10 {
         0 => Err(failure("bad")),
         1 => Err(retryable("down")),
+        2 => Ok(Value::Null),
         _ => Ok(json!({ step: mixed % 100 })),
     }
 }
@@ -112,6 +113,9 @@ proptest! {
                 let journal = world.journal.iter().map(|(at, entry)| (*at, entry));
                 let replayed = replay(Execution::blank(world.execution.id), &w, journal).expect("replays");
                 prop_assert_eq!(&replayed, &world.execution);
+                // And what an execution that was parked would come back as.
+                let parked = serde_json::to_string(&world.execution).expect("writes");
+                prop_assert_eq!(&serde_json::from_str::<Execution>(&parked).expect("reads"), &world.execution);
                 let runs = |commands: Vec<Command>| {
                     let mut runs: Vec<_> = commands.into_iter().filter_map(|c| if let Command::RunAttempt { run, attempt, .. } = c { Some((run, attempt)) } else { None }).collect();
                     runs.sort_unstable();
