@@ -8,6 +8,7 @@ mod link;
 mod read;
 pub(crate) mod secret;
 mod step;
+mod survey;
 mod triggers;
 
 pub use check::{Checked, STEPS, check, title};
@@ -20,6 +21,7 @@ pub use triggers::{
     Algorithm, Catchup, Encoding, EventTrigger, HmacRule, Overlap, ScheduleInput, ScheduleTrigger, Scheme, Triggers,
     WebhookTrigger, is_type_pattern, is_webhook_path, type_matches,
 };
+pub use survey::{Body, Join, JoinedFork, Survey};
 
 use crate::graph::{ForkIx, Graph};
 use crate::payload::Payload;

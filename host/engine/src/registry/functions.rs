@@ -135,6 +135,17 @@ impl Registry {
         Ok(Deployed { functions, compile_ms: prepared.compile_ms })
     }
 
+    /// Checks and compiles an artifact as [`Registry::deploy`] does, and registers nothing: the ids that it would be registered under.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::InvalidScript`] or [`Error::TooLarge`] if it is at fault.
+    pub(super) async fn check_upload(&self, tenant: TenantId, upload: &Upload) -> Result<Vec<String>, Error> {
+        check_id(&upload.id)?;
+        self.check_size(upload)?;
+        let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
+        Ok(choose(upload, &prepared)?.into_iter().map(|(id, _)| id).collect())
+    }
+
     fn check_size(&self, upload: &Upload) -> Result<(), Error> {
         let (most, limit) = match upload.artifact.form {
             Form::Wasm => (self.limits.component_bytes, "component_bytes"),

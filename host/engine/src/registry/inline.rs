@@ -12,10 +12,13 @@ use stepwell_core::ids::TenantId;
 const AT_ONCE: usize = 64;
 
 /// One of them.
-struct Inline {
-    id: String,
-    pointer: String,
-    artifact: Artifact,
+pub(super) struct Inline {
+    /// What it is registered under.
+    pub id: String,
+    /// Where its text or its bytes stand.
+    pub pointer: String,
+    /// What it is.
+    pub artifact: Artifact,
 }
 
 impl Registry {
@@ -43,7 +46,7 @@ impl Registry {
 }
 
 /// Takes the artifacts out of the definition.
-fn take(definition: &mut Map<String, Value>) -> Result<Vec<Inline>, Vec<Fault>> {
+pub(super) fn take(definition: &mut Map<String, Value>) -> Result<Vec<Inline>, Vec<Fault>> {
     let (mut found, mut faults): (Vec<Inline>, Vec<Fault>) = (Vec::new(), Vec::new());
     let steps = definition.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten();
     for (at, step) in steps.enumerate() {
