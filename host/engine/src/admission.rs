@@ -2,6 +2,7 @@
 
 use crate::codec;
 use crate::engine::Engine;
+use crate::events::OwnEvent;
 use crate::live::Live;
 use crate::ports::{
     Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, RecordStatus, Transition,
@@ -126,8 +127,11 @@ impl Engine {
         documents.extend(answer);
         self.expect_ends(key.tenant, &next, &commands);
         documents.extend(self.end_row(key.tenant, &next));
+        let told = self.approval_events(&live, &next, &commands);
+        documents.extend(told.iter().filter_map(OwnEvent::row));
+        let told = told.into_iter().map(|event| event.id).collect();
         let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };
-        self.commit_start(live, transition, commands).await
+        self.commit_start(live, transition, (commands, told)).await
     }
 
     /// Commits, and sets the execution going even if the caller has gone away meanwhile.
@@ -135,7 +139,7 @@ impl Engine {
         &self,
         live: Arc<Live>,
         transition: Transition,
-        commands: Vec<Command>,
+        (commands, told): (Vec<Command>, Vec<String>),
     ) -> Result<(), CommitError> {
         let set_going = {
             let (engine, live) = (self.clone(), Arc::clone(&live));
@@ -144,6 +148,7 @@ impl Engine {
                     engine.inner.live.insert(Arc::clone(&live));
                 }
                 engine.carry_out(&live, &commands);
+                told.iter().for_each(|event| engine.publish_own(live.key.tenant, event.clone()));
             }
         };
         let commit = || self.inner.committer.commit_then(transition.clone(), Box::new(set_going.clone()));

@@ -91,6 +91,18 @@ pub(crate) fn shown(live: &Live, execution: &Execution, run: RunIx) -> Option<(S
     Some((id, Value::Object(view)))
 }
 
+/// What is told of an approval in this state (H7): `requested`, `decided`, `expired`; `None`: nothing.
+pub(crate) fn is_told(status: &str, undecided: bool) -> Option<&'static str> {
+    let is = |other: ApprovalStatus| status == other.word();
+    if is(ApprovalStatus::Pending) {
+        return undecided.then_some("requested");
+    }
+    if is(ApprovalStatus::Approved) || is(ApprovalStatus::Rejected) {
+        return Some("decided");
+    }
+    is(ApprovalStatus::Expired).then_some("expired")
+}
+
 /// What the lists of approvals show of this run from now on.
 pub(crate) fn rows(live: &Live, next: &Execution, run: RunIx) -> Vec<DocumentWrite> {
     let Some((id, view)) = shown(live, next, run) else { return Vec::new() };

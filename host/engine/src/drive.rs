@@ -1,6 +1,7 @@
 //! How an execution goes on: something happened, the core decides, the committer makes it durable, and only then the commands are carried out.
 
 use crate::engine::Engine;
+use crate::events::OwnEvent;
 use crate::live::Live;
 use crate::logs::AttemptLog;
 use crate::ports::{Claim, CommitError, ExecutionKey, Line, RecordStatus, Transition};
@@ -105,6 +106,8 @@ impl Engine {
             }
         };
         transition.documents.extend(self.end_row(live.key.tenant, &next));
+        let told = self.approval_events(live, &next, &commands);
+        transition.documents.extend(told.iter().filter_map(OwnEvent::row));
         let log = self.log_document(live, log, (at, execution.lines)).await;
         transition.documents.extend(log.as_ref().map(|(document, _)| document.clone()));
         let stored = transition.execution.as_ref().and_then(|claim| Some(claim.record.as_ref()?.status));
@@ -116,6 +119,9 @@ impl Engine {
         }
         live.advance(*next, stored);
         self.inner.followers.tell(live.key);
+        for event in told {
+            self.publish_own(live.key.tenant, event.id);
+        }
         Ok(commands)
     }
 

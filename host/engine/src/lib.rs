@@ -19,6 +19,7 @@ mod events;
 mod followers;
 mod following;
 mod limits;
+mod links;
 mod lists;
 mod live;
 mod logs;
@@ -61,11 +62,12 @@ pub use error::Error;
 pub use events::{EventPart, EventQuery, NewEvent, Publication};
 pub use following::{Followed, Following};
 pub use limits::Limits;
+pub use links::{ApprovalLink, LinkedAnswer, LinkedApproval};
 pub use lists::{Executions, ListRequest, ShownStatus};
 pub use logs::{LOGS_PAGE, LogPlace, Logs};
 pub use query::{HISTORY_PAGE, History};
 pub use registry::{
-    AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload,
+    AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload, Validation,
     VersionPage, Versions,
 };
 pub use scheduler::Slots;

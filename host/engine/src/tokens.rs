@@ -27,12 +27,15 @@ const TOKEN_BYTES: usize = 8 << 10;
 pub(crate) enum Purpose {
     /// To complete a step (C22).
     Callback,
+    /// To answer an approval as one of its approvers (H6).
+    Approval,
 }
 
 impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
             Self::Callback => b"stepwell callback 1\0",
+            Self::Approval => b"stepwell approval 1\0",
         }
     }
 }
@@ -116,6 +119,7 @@ mod tests {
             let changed = String::from_utf8(bytes).expect("ASCII");
             assert_eq!(ours.read::<(u32, String)>(Purpose::Callback, &changed), None, "{at}");
         }
+        assert_eq!(ours.read::<(u32, String)>(Purpose::Approval, &token), None, "good for one thing");
         for bad in ["", "A", &token[1..], &format!("{token}A"), &"A".repeat(TOKEN_BYTES + 1)] {
             assert_eq!(ours.read::<(u32, String)>(Purpose::Callback, bad), None);
         }

@@ -4,6 +4,7 @@
 //! started under ids derived from (event, workflow) ([`starts`]) and the steps that wait for it are told ([`deliver`]). A marker says that
 //! this is not done yet, so that a restart goes on with it ([`settle`]) and starts nothing twice (T12).
 
+mod approvals;
 mod deliver;
 mod ends;
 mod keys;

@@ -150,7 +150,12 @@ fn answers_survive_the_process_and_the_id_stays() {
 fn a_death_at_any_commit_leaves_the_answer_given_once_or_not_at_all() {
     for point in [FaultPoint::Before, FaultPoint::After] {
         let mut disk = Disk::new();
-        let (execution, id) = life(&mut disk, |engine| async move { ask(&engine, json!({})).await });
+        let (execution, id) = life(&mut disk, |engine| async move {
+            let asked = ask(&engine, json!({})).await;
+            // The event that tells of it is published, too.
+            engine.inner.attempts.idle().await;
+            asked
+        });
         disk.store.fail_at(disk.store.accepted(), point);
         let asked = id.clone();
         let dies = disk
@@ -232,5 +237,86 @@ fn lists_go_on_where_they_ended_and_tenants_see_their_own() {
         assert!(matches!(engine.approval(OTHER, &first).await, Err(Error::NotFound { what: "approval", .. })));
         let foreign = engine.answer_approval(OTHER, &first, answer("ann", true)).await;
         assert!(matches!(foreign, Err(Error::NotFound { what: "approval", .. })), "{foreign:?}");
+    });
+}
+
+/// The ids and types of all events, and the links of those that have some.
+async fn told(engine: &Engine) -> Vec<(String, String)> {
+    let query = crate::EventQuery { limit: 100, ..Default::default() };
+    let items = engine.events(TENANT, &query).await.expect("lists").items;
+    let text = |event: &Value, key: &str| event[key].as_str().expect("text").to_owned();
+    let mut all: Vec<_> =
+        items.iter().map(|event| event.to_value()).map(|e| (text(&e, "type"), text(&e, "id"))).collect();
+    all.sort();
+    all
+}
+
+async fn shown(engine: &Engine, event: &str) -> Value {
+    serde_json::from_str(&engine.event(TENANT, event).await.expect("is there")).expect("JSON")
+}
+
+#[test]
+fn what_happens_to_an_approval_is_told_once_wherever_the_host_dies() {
+    let live = |disk: &mut Disk| {
+        disk.life(FakeRuntime::new(own_step), |engine| async move {
+            let steps = json!([{"id": "ok", "type": "human", "config": {"approvers": ["ann"], "timeout": "1h"}}]);
+            deploy(&engine, json!({"id": "release", "steps": steps})).await.expect("deploys");
+            let started = engine.start_execution(TENANT, request("release", Some("the-order"))).await.expect("starts");
+            let of = ApprovalRequest { execution: Some(started), limit: 10, ..ApprovalRequest::default() };
+            let asked = engine.approvals(TENANT, &of).await.expect("lists").items;
+            let id = asked[0]["id"].as_str().expect("id").to_owned();
+            // Also if the life before had it answered already.
+            let _ = engine.answer_approval(TENANT, &id, answer("ann", true)).await;
+            let clock = &engine.inner.ports.clock;
+            clock.sleep_until(clock.now().plus(10_000)).await;
+            (id, told(&engine).await)
+        })
+    };
+    let mut disk = Disk::new();
+    live(&mut disk);
+    let commits = disk.store.accepted();
+    for point in [FaultPoint::Before, FaultPoint::After] {
+        for commit in 0..commits {
+            let mut disk = Disk::new();
+            disk.store.fail_at(commit, point);
+            let (id, seen) = live(&mut disk).or_else(|| live(&mut disk)).expect("the second life");
+            let expected =
+                ["decided", "requested"].map(|what| (format!("stepwell.approval.{what}"), format!("{id}.{what}")));
+            assert_eq!(seen, expected, "{point:?} commit {commit}");
+        }
+    }
+}
+
+#[test]
+fn a_link_is_good_for_its_time_and_an_approval_tells_of_its_end() {
+    life(&mut Disk::new(), |engine| async move {
+        let (_, patient) = ask(&engine, json!({"approvers": ["ann", "group:leads"]})).await;
+        let token = |url: &str| url.rsplit('/').next().expect("a token").to_owned();
+        let link = engine.approval_link(TENANT, &patient, ("ann", Vec::new())).await.expect("a link");
+        let groups = vec!["group:leads".to_owned(), "group:others".to_owned()];
+        let lead = engine.approval_link(TENANT, &patient, ("cid", groups)).await.expect("a link");
+        assert!(engine.approval_link(TENANT, &patient, ("cid", vec!["group:others".to_owned()])).await.is_err());
+        assert!(engine.approval_link(OTHER, &patient, ("ann", Vec::new())).await.is_err());
+        deploy(&engine, json!({"id": "quick", "steps": [{"id": "q", "type": "human", "config": {"timeout": "1h"}}]}))
+            .await
+            .expect("deploys");
+        let (_, quick) = opened(&engine, "quick").await;
+        let clock = &engine.inner.ports.clock;
+        clock.sleep_until(clock.now().plus(2 * 3_600_000)).await;
+        let kinds: Vec<String> = told(&engine).await.into_iter().map(|(kind, _)| kind).collect();
+        let requested = "stepwell.approval.requested";
+        assert_eq!(kinds, ["stepwell.approval.expired", requested, requested]);
+        let data = shown(&engine, &format!("{quick}.expired")).await;
+        assert_eq!(data["data"]["status"], "expired");
+        let event = shown(&engine, &format!("{patient}.requested")).await;
+        let links = event["data"]["links"].as_array().expect("links");
+        assert_eq!((links.len(), &links[0]["approver"]), (1, &json!("ann")));
+        assert!(engine.linked_approval(&token(links[0]["url"].as_str().expect("url"))).await.is_ok());
+        let said = || crate::LinkedAnswer { approved: true, comment: None, data: None };
+        let view = engine.answer_by_link(&token(&lead.url), said()).await.expect("the group's").view;
+        assert_eq!((&view["status"], &view["decisions"][0]["by"]), (&json!("approved"), &json!("cid")));
+        clock.sleep_until(clock.now().plus(31 * 24 * 3_600_000)).await;
+        let late = engine.answer_by_link(&token(&link.url), said()).await;
+        assert!(matches!(late, Err(Error::Conflict { code: "link_expired", .. })), "{late:?}");
     });
 }
