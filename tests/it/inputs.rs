@@ -103,3 +103,36 @@ fn hostile_schemas_and_inputs_cost_nobody_else_anything() {
     assert_eq!(trigger(&client, "w", &json!(format!("{}b", "a".repeat(100_000)))).error(422), "invalid_input");
     assert!(server.is_alive());
 }
+
+#[test]
+fn a_trace_goes_on_through_steps_and_children() {
+    const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let server = Server::start();
+    let client = &server.client;
+    client.upload("echo", &guest("fixtures/echo"));
+    let function = json!([{"id": "a", "type": "function", "function": "echo"}]);
+    client.put("/workflows/inner", &json!({"steps": function})).ok(201);
+    let child = json!([{"id": "c", "type": "workflow", "config": {"workflow": "inner"}}]);
+    client.put("/workflows/outer", &json!({"steps": child})).ok(201);
+    let seen = |workflow: &str, trace: &str| {
+        let headers = [("content-type", "application/json"), ("traceparent", trace)];
+        let body = json!({"workflowId": workflow}).to_string();
+        let ended = client.send("POST", "/workflows/trigger?wait=30s", &headers, body.as_bytes()).ok(200);
+        assert_eq!(ended["status"], "completed", "{ended:#}");
+        (ended["trigger"]["traceparent"].clone(), ended["result"]["ctx"]["traceparent"].clone())
+    };
+    let mut spans = std::collections::BTreeSet::new();
+    for workflow in ["inner", "outer"] {
+        let (started, given) = seen(workflow, GIVEN);
+        assert_eq!(started, GIVEN);
+        let given = given.as_str().expect("a trace").to_owned();
+        assert!(given.starts_with(&GIVEN[..36]) && given.ends_with("-01") && given != GIVEN, "{given}");
+        assert!(spans.insert(given), "each attempt has a span of its own");
+    }
+    // What is no trace is left alone, as the standard has it.
+    assert_eq!(seen("inner", "nonsense"), (json!(null), json!(null)));
+    let headers = [("content-type", "application/json"), ("traceparent", GIVEN)];
+    let body = json!({"functionId": "echo", "input": 1}).to_string();
+    let direct = client.send("POST", "/functions/execute", &headers, body.as_bytes()).ok(200);
+    assert_eq!(direct["ctx"]["traceparent"], GIVEN);
+}

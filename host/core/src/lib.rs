@@ -11,3 +11,4 @@ pub mod picture;
 pub mod schedule;
 pub mod secrets;
 pub mod time;
+pub mod trace;

@@ -16,7 +16,11 @@ use stepwell_core::failure::{Failure, code};
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_core::secrets::SecretValues;
+use stepwell_core::trace::TraceParent;
 use tokio::sync::oneshot;
+
+/// The fact of a function's context that holds its trace.
+const TRACE: &str = "traceparent";
 
 /// No slot in the sandbox although the scheduler gave a turn: asked again after this many milliseconds.
 const CAPACITY_PAUSE_MS: u64 = 20;
@@ -146,6 +150,10 @@ impl Engine {
     fn invocation(&self, live: &Live, call: Call, (run, attempt): (RunIx, u32)) -> Invocation {
         let callback =
             call.completes_later.then(|| (callbacks::FACT.to_owned(), self.callback_url(live.key, run, attempt)));
+        let started = live.execution().started.clone();
+        let trace = started.as_ref().and_then(|started| started.trigger.traceparent.as_ref());
+        // Each attempt is a span of its own: it may call others before it fails.
+        let trace = trace.map(|trace| trace.below(&format!("{}/{attempt}", call.idempotency_key)).to_string());
         let timeout = Duration::from_millis(call.timeout_ms).min(self.inner.limits.attempt_timeout);
         let context = InvocationContext {
             function: call.pin.function,
@@ -156,7 +164,7 @@ impl Engine {
             attempt,
             idempotency_key: call.idempotency_key,
             deadline_ms: self.deadline_ms(timeout),
-            extra: callback.into_iter().collect(),
+            extra: callback.into_iter().chain(trace.map(|trace| (TRACE.to_owned(), trace))).collect(),
         };
         let limits = self.invocation_limits(timeout);
         Invocation { tenant: live.key.tenant, component: call.pin.component, context, input: call.input, limits }
@@ -181,7 +189,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unavailable`] while stopping. A guest's fault is the inner `Err`.
-    pub async fn execute(&self, tenant: TenantId, id: &str, input: Payload) -> Result<Result<Payload, Failure>, Error> {
+    pub async fn execute(
+        &self,
+        tenant: TenantId,
+        (id, input): (&str, Payload),
+        trace: Option<&TraceParent>,
+    ) -> Result<Result<Payload, Failure>, Error> {
         self.accepting()?;
         let function = self.inner.registry.callee(tenant, id).await?;
         let function = function.ok_or_else(|| Error::NotFound { what: "function", id: id.to_owned() })?;
@@ -197,7 +210,7 @@ impl Engine {
             attempt: 1,
             idempotency_key: format!("call-{:032x}", u128::from_be_bytes(unique)),
             deadline_ms: self.deadline_ms(timeout),
-            extra: Vec::new(),
+            extra: trace.map(|trace| (TRACE.to_owned(), trace.to_string())).into_iter().collect(),
         };
         let limits = self.invocation_limits(timeout);
         let invocation = Invocation { tenant, component: function.digest, context, input, limits };

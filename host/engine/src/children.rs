@@ -42,10 +42,13 @@ impl Engine {
 
     async fn start_as_child(&self, live: &Arc<Live>, parent: &Parent, start: ChildStart) -> Result<(), Error> {
         let key = ExecutionKey { tenant: live.key.tenant, id: start.child };
+        let above = live.execution().started.as_ref().map(|started| started.trigger.clone());
+        let trace = above.as_ref().and_then(|above| above.traceparent.as_ref());
         let trigger = Trigger {
             kind: "workflow".to_owned(),
             execution_id: Some(live.key.id.to_string()),
-            ..Trigger::api(live.execution().started.as_ref().and_then(|started| started.trigger.by.clone()))
+            traceparent: trace.map(|trace| trace.below(&start.child.to_string())),
+            ..Trigger::api(above.and_then(|above| above.by))
         };
         let new = NewExecution {
             workflow: start.workflow,

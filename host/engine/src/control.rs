@@ -156,6 +156,7 @@ impl Engine {
                 event_id: started.trigger.event_id.clone(),
                 scheduled_at: started.trigger.scheduled_at.clone(),
                 execution_id: Some(execution.id.to_string()),
+                traceparent: started.trigger.traceparent.clone(),
             },
             event: started.event.clone(),
             parent: None,

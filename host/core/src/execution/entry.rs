@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::ids::{Digest, ExecutionId, TenantId};
 use crate::payload::{self, Payload};
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -265,6 +266,9 @@ pub struct Trigger {
     /// The execution that it is a child or a rerun of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution_id: Option<String>,
+    /// The trace that it belongs to, if whoever started it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Trigger {
@@ -289,7 +293,13 @@ impl Trigger {
     /// Started by the API.
     #[must_use]
     pub fn api(by: Option<String>) -> Self {
-        Self { kind: "api".to_owned(), by, event_id: None, scheduled_at: None, execution_id: None }
+        Self { kind: "api".to_owned(), by, event_id: None, scheduled_at: None, execution_id: None, traceparent: None }
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn within(self, traceparent: Option<TraceParent>) -> Self {
+        Self { traceparent, ..self }
     }
 }
 

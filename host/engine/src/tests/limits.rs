@@ -59,9 +59,9 @@ fn a_call_is_told_its_place_and_its_limits() {
         let steps = json!([{"id": "a", "type": "function", "function": "a", "config": {"timeout": "7s"}}]);
         deploy(&engine, json!({"id": "one", "steps": steps})).await.expect("deploys");
         run(&engine, "one").await;
-        let unknown = engine.execute(TENANT, "nobody", Payload::null()).await;
+        let unknown = engine.execute(TENANT, ("nobody", Payload::null()), None).await;
         assert!(matches!(unknown, Err(Error::NotFound { what: "function", .. })));
-        let output = engine.execute(TENANT, "a", Payload::null()).await.expect("runs").expect("succeeds");
+        let output = engine.execute(TENANT, ("a", Payload::null()), None).await.expect("runs").expect("succeeds");
         assert_eq!(output.to_value(), json!({"at": "", "keys": []}));
     });
     let calls = disk.calls.lock().expect("calls");
