@@ -4,6 +4,8 @@
 mod case;
 mod compare;
 mod compiled;
+#[path = "../it/described.rs"]
+mod described;
 mod kills;
 mod moments;
 mod play;

@@ -177,3 +177,20 @@ fn one_connection_too_many_is_told_so_and_the_next_one_is_served() {
     };
     assert!((0..10_000).any(|_| served()), "the places are free again");
 }
+
+#[test]
+fn a_refusal_before_the_body_leaves_the_connection_as_it_was() {
+    let server = Server::start();
+    let mut raw = Raw::connect(&server);
+    for _ in 0..3 {
+        // The tag is refused as soon as the head is read; the body follows.
+        raw.request(
+            "PUT /workflows/w",
+            "if-match: nonsense\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n",
+        );
+        raw.send("{\"steps\": []}");
+        assert_eq!(raw.answer().0, 400);
+    }
+    raw.request("GET /healthz", "\r\n");
+    assert_eq!(raw.answer().0, 200);
+}

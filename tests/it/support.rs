@@ -185,6 +185,24 @@ impl Client {
 
     /// Any request; headers given here come on top of the key's.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let (parts, text) = self.exchange(method, path, headers, body);
+        let header = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let (content_type, request_id) = (header("content-type"), header("x-request-id"));
+        let (etag, link) = (header("etag"), header("link"));
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} answered no JSON: {text:?}"));
+        let answer = Answer { status: parts.status.as_u16(), content_type, request_id, etag, link, body };
+        crate::described::check(method, path, &answer);
+        answer
+    }
+
+    /// As [`Client::send`], for answers that need not be JSON.
+    pub fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (ureq::http::response::Parts, String) {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.address));
         if !self.key.is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.key));
@@ -193,13 +211,10 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(body.to_vec()).expect("a request");
-        let mut response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let (content_type, request_id) = (header("content-type"), header("x-request-id"));
-        let (etag, link) = (header("etag"), header("link"));
-        let text = response.body_mut().with_config().limit(64 << 20).read_to_string().expect("a body");
-        let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} answered no JSON: {text:?}"));
-        Answer { status: response.status().as_u16(), content_type, request_id, etag, link, body }
+        let response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let (parts, mut body) = response.into_parts();
+        let text = body.with_config().limit(64 << 20).read_to_string().expect("a body");
+        (parts, text)
     }
 
     /// Uploads a guest under an id; it must be accepted.

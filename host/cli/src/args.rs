@@ -23,6 +23,8 @@ pub enum Command {
     Graph(GraphOptions),
     /// Draw an execution: the state of each step, attempts, times, errors
     Show(ShowOptions),
+    /// Print the API's description (OpenAPI 3.1), as the server answers it at /openapi.json
+    Openapi,
     /// Compile one component from standard input (the server starts this itself)
     #[command(hide = true)]
     CompileComponent,

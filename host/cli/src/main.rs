@@ -19,6 +19,10 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::demo(&options),
         Command::Graph(options) => look::graph(&options),
         Command::Show(options) => look::show(&options),
+        Command::Openapi => {
+            println!("{}", stepwell_server::description());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -67,8 +67,8 @@ pub use lists::{Executions, ListRequest, ShownStatus};
 pub use logs::{LOGS_PAGE, LogPlace, Logs};
 pub use query::{HISTORY_PAGE, History};
 pub use registry::{
-    AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload, Validation,
-    VersionPage, Versions,
+    AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload,
+    Validation, VersionPage, Versions,
 };
 pub use scheduler::Slots;
 pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use stepwell_core::definition::Fault;
 use stepwell_core::failure::{Failure, Source};
 use stepwell_engine::Error;
 
@@ -132,14 +133,14 @@ impl ApiError {
         &self.code
     }
 
-    /// What to do.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// What to do.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Seconds after which a repetition may succeed.
@@ -217,14 +218,7 @@ impl From<Error> for ApiError {
             Error::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, message),
             Error::WrongShape { field, .. } => Self::wrong_shape(field, message),
             Error::InvalidDefinition(faults) => {
-                let fields = faults.into_iter().map(|fault| FieldError {
-                    field: field_name(&fault.pointer),
-                    pointer: fault.pointer,
-                    code: fault.code.to_owned(),
-                    message: fault.message,
-                    place: None,
-                });
-                let fields = fields.collect();
+                let fields = faults.into_iter().map(FieldError::from).collect();
                 Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_definition", message) }
             }
             Error::MissingFunctions(missing) => {
@@ -273,6 +267,13 @@ impl From<Error> for ApiError {
             }
             Error::Broken => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message),
         }
+    }
+}
+
+impl From<Fault> for FieldError {
+    fn from(fault: Fault) -> Self {
+        let (field, code) = (field_name(&fault.pointer), fault.code.to_owned());
+        Self { field, pointer: fault.pointer, code, message: fault.message, place: None }
     }
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use stepwell_core::payload::{InvalidPayload, Payload};
 use stepwell_core::time::parse_duration;
+use stepwell_core::trace::TraceParent;
 
 pub use stepwell_core::payload::present;
 
@@ -71,6 +72,13 @@ async fn read(mut body: Body, most: usize) -> Result<Option<Bytes>, axum::Error>
         }
     }
     Ok((length <= most).then(|| kept.freeze()))
+}
+
+/// The trace that a request belongs to (W3C Trace Context); one that is damaged, or given twice, is none.
+pub fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut given = headers.get_all("traceparent").iter();
+    let (Some(one), None) = (given.next(), given.next()) else { return None };
+    TraceParent::parse(one.to_str().ok()?).ok()
 }
 
 /// A JSON body: checked for size, type, syntax and depth; still text.

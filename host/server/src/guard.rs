@@ -1,6 +1,7 @@
 //! Round every request: its id, its errors as JSON, and a panic that costs one answer, not the server.
 
 use crate::error::{ApiError, Pending, Place};
+use crate::leftovers::Leftovers;
 use crate::routes::App;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,11 +14,16 @@ const REQUEST_ID: &str = "x-request-id";
 /// Longest request id that is taken over from the caller.
 const REQUEST_ID_BYTES: usize = 128;
 
+/// Longest path that is repeated in answers and logs.
+const PATH_CHARS: usize = 1_024;
+/// Routes whose last segment is a permission.
+const TOKENS: [&str; 2] = ["/approve/", "/callbacks/"];
+
 /// The middleware.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let place =
-        Place { path: request.uri().path().chars().take(1_024).collect(), request_id: request_id(&app, &request) };
+    let place = Place { path: without_token(request.uri().path()), request_id: request_id(&app, &request) };
     let method = request.method().clone();
+    let (request, leftovers) = Leftovers::of(request);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answered.unwrap_or_else(|_| {
         tracing::error!(request_id = place.request_id, path = place.path, "a request panicked");
@@ -25,11 +31,20 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
             .into_problem(&place)
     });
     let mut response = with_problem(response, &place);
+    if let Some(leftovers) = leftovers.filter(|_| !response.status().is_success()) {
+        leftovers.clear().await;
+    }
     if let Ok(id) = HeaderValue::from_str(&place.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     tracing::debug!(%method, path = place.path, status = response.status().as_u16(), request_id = place.request_id);
     response
+}
+
+/// What is said of a path in logs and answers. A token in it is a secret.
+fn without_token(path: &str) -> String {
+    let secret = TOKENS.into_iter().find(|prefix| path.starts_with(prefix));
+    secret.map_or_else(|| path.chars().take(PATH_CHARS).collect(), |prefix| format!("{prefix}***"))
 }
 
 /// Errors of ours get their body here; a bare error status of the framework becomes one of ours.
@@ -41,8 +56,10 @@ fn with_problem(response: Response, place: &Place) -> Response {
         }
     }
     let status = response.status();
-    let json = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
-    if (status.is_client_error() || status.is_server_error()) && !json {
+    let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    // A page of ours, for somebody who follows a link. The framework has none.
+    let said = kind.ends_with(b"json") || kind.starts_with(b"text/html");
+    if (status.is_client_error() || status.is_server_error()) && !said {
         let reason = status.canonical_reason().unwrap_or("error");
         return keep_allow(
             &response,
@@ -66,4 +83,21 @@ fn request_id(app: &App, request: &Request) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let usable = |id: &&str| !id.is_empty() && id.len() <= REQUEST_ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic());
     given.filter(usable).map_or_else(|| format!("req-{}", app.random_text::<16>()), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_not_repeated() {
+        for (path, shown) in [
+            ("/approve/abc", "/approve/***"),
+            ("/callbacks/abc/d", "/callbacks/***"),
+            ("/workflows/approve", "/workflows/approve"),
+        ] {
+            assert_eq!(without_token(path), shown);
+        }
+        assert_eq!(without_token(&"/x".repeat(1_000)).len(), PATH_CHARS);
+    }
 }

@@ -17,11 +17,11 @@ pub use kinds::{
     AgentRule, Call, ChildRule, EventRule, HumanRule, InputRule, LoopRule, LoopSource, OnTimeout, ParallelRule, Span,
     StepKind, WaitRule,
 };
+pub use survey::{Body, Join, JoinedFork, Survey};
 pub use triggers::{
     Algorithm, Catchup, Encoding, EventTrigger, HmacRule, Overlap, ScheduleInput, ScheduleTrigger, Scheme, Triggers,
     WebhookTrigger, is_type_pattern, is_webhook_path, type_matches,
 };
-pub use survey::{Body, Join, JoinedFork, Survey};
 
 use crate::graph::{ForkIx, Graph};
 use crate::payload::Payload;

@@ -35,15 +35,15 @@ impl Registry {
             Err(Error::NotFound { .. }) => None,
             Err(other) => return Err(other),
         };
-        if let Err(faults) = Hidden::take(&mut body, before.as_deref()) {
-            validation.add(faults);
-        }
+        let hidden = Hidden::take(&mut body, before.as_deref()).map_err(|faults| validation.add(faults)).ok();
         let brought = self.check_inline(tenant, &mut body, &mut validation).await?;
         if let Some(Checked { workflow, warnings }) = checked {
             let unregistered = self.unregistered(tenant, &workflow).await?;
             validation.warnings = warnings;
             validation.warnings.extend(unregistered.into_iter().filter(|warning| !brought.contains(&warning.pointer)));
-            validation.warnings.extend(self.unknown_secrets(tenant, &workflow).await?);
+            if let Some(hidden) = &hidden {
+                validation.warnings.extend(self.unknown_secrets(tenant, (&workflow, hidden)).await?);
+            }
             if validation.faults.is_empty() {
                 validation.survey = Survey::of(&workflow);
             }

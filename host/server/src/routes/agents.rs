@@ -4,6 +4,7 @@ use super::{App, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
+use crate::openapi::shapes;
 use crate::preconditions::{Conditions, tagged};
 use axum::body::Body;
 use axum::extract::State;
@@ -17,6 +18,12 @@ use stepwell_engine::{AGENT_BYTES, Agent};
 const SCOPE: &str = "deploy";
 
 /// `GET /agents`: a bare array, written agent by agent, since a caller may read slowly.
+#[utoipa::path(
+    get,
+    path = "/agents",
+    tag = "agents",
+    responses((status = 200, description = "All of them", body = Vec<shapes::Agent>))
+)]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
     let all = app.engine().registry().agents(caller.tenant).await?;
     let items = all.into_iter().enumerate().map(|(at, agent)| {
@@ -34,6 +41,13 @@ fn answer(status: StatusCode, agent: &Agent) -> Result<Response, ApiError> {
 }
 
 /// `POST /agents`: 201 and the agent with its id and warnings.
+#[utoipa::path(
+    post,
+    path = "/agents",
+    tag = "agents",
+    request_body = shapes::NewAgent,
+    responses((status = 201, description = "The agent with its id", body = shapes::Agent))
+)]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     caller.needs(SCOPE)?;
     let body = extract::json(request, (AGENT_BYTES, "agent_bytes")).await?;
@@ -41,11 +55,26 @@ pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whol
 }
 
 /// `GET /agents/{id}`
+#[utoipa::path(
+    get,
+    path = "/agents/{id}",
+    tag = "agents",
+    params(("id" = String, Path, description = "An agent")),
+    responses((status = 200, description = "The agent", body = shapes::Agent))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     answer(StatusCode::OK, &app.engine().registry().agent(caller.tenant, &id).await?)
 }
 
 /// `PUT /agents/{id}`: 201 when it is new, otherwise 200; the same agent again makes no new version.
+#[utoipa::path(
+    put,
+    path = "/agents/{id}",
+    tag = "agents",
+    params(("id" = String, Path, description = "An agent"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for"), ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none")),
+    request_body = shapes::NewAgent,
+    responses((status = 201, description = "It is new", body = shapes::Agent), (status = 200, description = "As it is now", body = shapes::Agent))
+)]
 pub async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -60,6 +89,13 @@ pub async fn put(
 }
 
 /// `DELETE /agents/{id}`: `{}`.
+#[utoipa::path(
+    delete,
+    path = "/agents/{id}",
+    tag = "agents",
+    params(("id" = String, Path, description = "An agent"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for")),
+    responses((status = 200, description = "It is gone", body = shapes::Empty))
+)]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -72,6 +108,14 @@ pub async fn delete(
 }
 
 /// `POST /agents/{id}/assign`: 422 `agent_provider_not_configured`, for an agent that there is: this version has no models to ask.
+#[utoipa::path(
+    post,
+    path = "/agents/{id}/assign",
+    tag = "agents",
+    params(("id" = String, Path, description = "An agent")),
+    request_body = serde_json::Value,
+    responses((status = 422, description = "No model provider is configured", body = shapes::Problem, content_type = "application/problem+json"))
+)]
 pub async fn assign(
     State(app): State<App>,
     caller: Caller,

@@ -4,6 +4,7 @@ use super::{App, json, listing};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::openapi::shapes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -12,21 +13,36 @@ use serde_json::json;
 use stepwell_core::execution::{Answer, ApprovalStatus};
 use stepwell_core::payload::Payload;
 use stepwell_engine::{ApprovalRequest, COMMENT_BYTES, is_approval_id};
+use utoipa::{IntoParams, ToSchema};
 
 /// What the body of an answer may have beside its data, bytes: every character of a comment may be written as `\u00xx`.
 const ENVELOPE_BYTES: usize = 6 * COMMENT_BYTES + (8 << 10);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// One status, or several with commas between them.
     status: Option<String>,
+    /// Only of this workflow.
     workflow: Option<String>,
+    /// Only of this execution.
     execution: Option<String>,
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1)]
     limit: Option<String>,
 }
 
 /// `GET /approvals`: `{items, nextCursor}` in the order of their opening, and the next part as `Link`. `status` is one word or several
 /// with commas between them.
+#[utoipa::path(
+    get,
+    path = "/approvals",
+    tag = "approvals",
+    params(ListParameters),
+    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Approval>))
+)]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -69,23 +85,39 @@ fn place(cursor: String) -> Result<String, ApiError> {
 }
 
 /// `GET /approvals/{id}`
+#[utoipa::path(
+    get,
+    path = "/approvals/{id}",
+    tag = "approvals",
+    params(("id" = String, Path, description = "An approval: appr-…")),
+    responses((status = 200, description = "The approval", body = shapes::Approval))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     json(StatusCode::OK, &app.engine().approval(caller.tenant, &id).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct AnswerBody {
     approved: bool,
     #[serde(default)]
     comment: Option<String>,
     /// Missing and null are different answers.
     #[serde(default, deserialize_with = "extract::present")]
+    #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Payload>,
     #[serde(default)]
     by: Option<String>,
 }
 
 /// `POST /approvals/{id}` `{approved, comment?, data?, by?}`: 200 and the approval as it is afterwards.
+#[utoipa::path(
+    post,
+    path = "/approvals/{id}",
+    tag = "approvals",
+    params(("id" = String, Path, description = "An approval: appr-…")),
+    request_body = AnswerBody,
+    responses((status = 200, description = "As it is afterwards", body = shapes::Approval))
+)]
 pub async fn answer(
     State(app): State<App>,
     caller: Caller,

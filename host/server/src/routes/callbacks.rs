@@ -3,6 +3,7 @@
 use super::{App, json};
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
+use crate::openapi::shapes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,20 +12,24 @@ use serde_json::json;
 use stepwell_core::failure::{Failure, MESSAGE_BYTES, Retry, code};
 use stepwell_core::payload::Payload;
 use stepwell_engine::Error;
+use utoipa::ToSchema;
 
 /// What a body may have beside its result, bytes: every character of a message may be written as `\u00xx`.
 const ENVELOPE_BYTES: usize = 6 * MESSAGE_BYTES + (4 << 10);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CallbackBody)]
 struct Body {
     /// Missing and null are different.
     #[serde(default, deserialize_with = "extract::present")]
+    #[schema(value_type = Option<serde_json::Value>)]
     result: Option<Payload>,
     #[serde(default)]
     failure: Option<Failed>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReportedFailure)]
 struct Failed {
     #[serde(default)]
     code: Option<String>,
@@ -33,6 +38,7 @@ struct Failed {
     #[serde(default = "yes")]
     retryable: bool,
     #[serde(default)]
+    #[schema(value_type = Option<serde_json::Value>)]
     details: Option<Payload>,
 }
 
@@ -41,6 +47,15 @@ fn yes() -> bool {
 }
 
 /// `POST /callbacks/{token}` `{result}` or `{failure: {code?, message, retryable?, details?}}`: 200 `{}`.
+#[utoipa::path(
+    post,
+    path = "/callbacks/{token}",
+    tag = "executions",
+    params(("token" = String, Path, description = "From the function's context; it is the permission")),
+    request_body = Body,
+    responses((status = 200, description = "The step is completed", body = shapes::Empty)),
+    security(())
+)]
 pub async fn complete(State(app): State<App>, Id(token): Id, Whole(request): Whole) -> Result<Response, ApiError> {
     let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");

@@ -4,6 +4,7 @@ use super::{App, json, json_text};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
+use crate::openapi::shapes;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -12,28 +13,38 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use stepwell_core::payload::Payload;
 use stepwell_engine::{Control, RerunRequest};
+use utoipa::ToSchema;
 
 /// What a body may have beside an input, bytes.
 const ENVELOPE_BYTES: usize = 8 << 10;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 struct CancelBody {
     #[serde(default)]
     reason: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RerunBody {
     #[serde(default)]
     from_step: Option<String>,
     #[serde(default, deserialize_with = "extract::present")]
+    #[schema(value_type = Option<serde_json::Value>)]
     input: Option<Payload>,
     #[serde(default)]
     revision: Option<String>,
 }
 
 /// `POST /workflows/executions/{id}/cancel` `{reason?}`: the execution as it is afterwards.
+#[utoipa::path(
+    post,
+    path = "/workflows/executions/{id}/cancel",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…")),
+    request_body = Option<CancelBody>,
+    responses((status = 200, description = "As it is afterwards", body = shapes::Execution))
+)]
 pub async fn cancel(
     State(app): State<App>,
     caller: Caller,
@@ -45,16 +56,37 @@ pub async fn cancel(
 }
 
 /// `POST /workflows/executions/{id}/pause`
+#[utoipa::path(
+    post,
+    path = "/workflows/executions/{id}/pause",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…")),
+    responses((status = 200, description = "As it is afterwards", body = shapes::Execution))
+)]
 pub async fn pause(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     act(&app, caller, &id, Control::Pause).await
 }
 
 /// `POST /workflows/executions/{id}/resume`
+#[utoipa::path(
+    post,
+    path = "/workflows/executions/{id}/resume",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…")),
+    responses((status = 200, description = "As it is afterwards", body = shapes::Execution))
+)]
 pub async fn resume(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     act(&app, caller, &id, Control::Resume).await
 }
 
 /// `POST /workflows/executions/{id}/retry`
+#[utoipa::path(
+    post,
+    path = "/workflows/executions/{id}/retry",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…")),
+    responses((status = 200, description = "As it is afterwards", body = shapes::Execution))
+)]
 pub async fn retry(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     act(&app, caller, &id, Control::Retry).await
 }
@@ -65,6 +97,14 @@ async fn act(app: &App, caller: Caller, id: &str, control: Control) -> Result<Re
 }
 
 /// `POST /workflows/executions/{id}/rerun` `{fromStep?, input?, revision: "pinned" or "latest"}`: 200 `{executionId}` of the new execution.
+#[utoipa::path(
+    post,
+    path = "/workflows/executions/{id}/rerun",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…")),
+    request_body = Option<RerunBody>,
+    responses((status = 200, description = "The new execution", body = shapes::Started))
+)]
 pub async fn rerun(
     State(app): State<App>,
     caller: Caller,

@@ -4,27 +4,42 @@ use super::{App, json_text, listing, webhooks};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::openapi::shapes;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use stepwell_engine::{DeliveryQuery, DeliveryStatus, is_delivery_id};
+use utoipa::IntoParams;
 
 /// A replay is told nothing; what is sent all the same is read, so that the connection can go on.
 const BODY_BYTES: usize = 8 << 10;
 /// The scope that starts executions.
 const TRIGGER: &str = "trigger";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// Only of this workflow.
     workflow: Option<String>,
+    /// One status, or several with commas between them.
     status: Option<String>,
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1)]
     limit: Option<String>,
 }
 
 /// `GET /webhook-deliveries?workflow=&status=&cursor=&limit=`: `{items, nextCursor}`, the newest first, and the next part as `Link`. `status`
 /// is one word or several with commas between them.
+#[utoipa::path(
+    get,
+    path = "/webhook-deliveries",
+    tag = "webhooks",
+    params(ListParameters),
+    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Delivery>))
+)]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -59,11 +74,25 @@ fn place(cursor: String) -> Result<String, ApiError> {
 }
 
 /// `GET /webhook-deliveries/{id}`: with headers, query and body, unless it was refused.
+#[utoipa::path(
+    get,
+    path = "/webhook-deliveries/{id}",
+    tag = "webhooks",
+    params(("id" = String, Path, description = "A delivery")),
+    responses((status = 200, description = "With headers, query and body", body = shapes::Delivery))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     Ok(json_text(StatusCode::OK, app.engine().delivery(caller.tenant, &id).await?))
 }
 
 /// `POST /webhook-deliveries/{id}/replay`: 202 `{executionId, deliveryId}` of a new delivery with the same content. It needs no body.
+#[utoipa::path(
+    post,
+    path = "/webhook-deliveries/{id}/replay",
+    tag = "webhooks",
+    params(("id" = String, Path, description = "A delivery")),
+    responses((status = 202, description = "The new delivery", body = shapes::Delivered))
+)]
 pub async fn replay(
     State(app): State<App>,
     caller: Caller,

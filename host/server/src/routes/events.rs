@@ -6,6 +6,7 @@ use crate::auth::Caller;
 use crate::cloudevents::{self, Form};
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::openapi::shapes;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use stepwell_core::definition::is_type_pattern;
 use stepwell_core::payload::Payload;
 use stepwell_engine::{EventQuery, NewEvent};
+use utoipa::{IntoParams, ToSchema};
 
 /// What a body may have beside what is kept of it, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
@@ -30,22 +32,34 @@ const PART: usize = 100;
 /// Most events in a list.
 const LARGEST_PART: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct EventBody {
     #[serde(rename = "type")]
+    #[schema(required = true, min_length = 1, max_length = 200)]
     kind: Option<String>,
+    #[schema(required = true, min_length = 1)]
     source: Option<String>,
     id: Option<String>,
     timestamp: Option<String>,
     /// Missing and null are different (semantics D8).
     #[serde(default, deserialize_with = "extract::present")]
+    #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Payload>,
+    #[schema(value_type = Option<serde_json::Value>)]
     resources: Option<Payload>,
+    #[schema(value_type = Option<serde_json::Value>)]
     metadata: Option<Payload>,
 }
 
 /// `POST /events` `{type, source, data?, id?, timestamp?, resources?, metadata?}`: 201 the event, or 200 the first one with this source and id.
 /// CloudEvents 1.0 too, as [`cloudevents`] reads them; a batch is answered with a list.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "events",
+    request_body(content((EventBody = "application/json"), (serde_json::Value = "application/cloudevents+json"), (Vec<serde_json::Value> = "application/cloudevents-batch+json"))),
+    responses((status = 201, description = "The event, or the events of a batch", body = shapes::Published), (status = 200, description = "The first ones with these sources and ids", body = shapes::Published))
+)]
 pub async fn publish(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
@@ -132,17 +146,31 @@ fn batch(app: &App, list: &[Payload]) -> Result<Vec<NewEvent>, ApiError> {
     if faults.is_empty() { Ok(events) } else { Err(ApiError::wrong_shapes(faults)) }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// A type, or a pattern: `*` is one dotted segment, a last `**` the rest.
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// Where they come from.
     source: Option<String>,
+    /// Not before this moment, RFC 3339.
     since: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1)]
     limit: Option<String>,
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
 }
 
 /// `GET /events?type=&source=&since=&limit=&cursor=`: a bare array, the newest first, and the next part as `Link`. `type` may be a pattern.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    params(ListParameters),
+    responses((status = 200, description = "The newest first", body = Vec<shapes::Event>))
+)]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -180,6 +208,13 @@ fn place(cursor: &str) -> Result<String, ApiError> {
 
 /// `GET /events/{id}`: the event, and beside it what it started, what not and why, and which steps got it. Who accepts
 /// `application/cloudevents+json` gets the event as such, and nothing else.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    tag = "events",
+    params(("id" = String, Path, description = "An event")),
+    responses((status = 200, description = "The event and what came of it; as a CloudEvent, the event alone", content((shapes::EventSeen = "application/json"), (serde_json::Value = "application/cloudevents+json"))))
+)]
 pub async fn read(
     State(app): State<App>,
     caller: Caller,

@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 use stepwell_engine::{Followed, Following};
 use tokio::sync::watch;
+use utoipa::IntoParams;
 
 /// Proxies commonly cut a connection on which nothing was sent for half a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -25,14 +26,22 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const NONE: HeaderValue = HeaderValue::from_static("no");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub struct FollowParameters {
     last_event_id: Option<String>,
 }
 
-/// `id` is the line's place in the journal, `event` its kind and `data` the line, as `/history` shows it; the last one is `end`, without an
+/// `GET /workflows/executions/{id}/events`: `id` is the line's place in the journal, `event` its kind and `data` the line, as `/history` shows it; the last one is `end`, without an
 /// id. `Last-Event-ID`, or `?lastEventId=`, goes on behind that line.
+#[utoipa::path(
+    get,
+    path = "/workflows/executions/{id}/events",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…"), FollowParameters, ("last-event-id" = Option<String>, Header, description = "Goes on behind this line")),
+    responses((status = 200, description = "The lines of the journal as they become durable, then `end`", body = String, content_type = "text/event-stream"))
+)]
 pub async fn events(
     State(app): State<App>,
     caller: Caller,

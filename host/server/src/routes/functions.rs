@@ -6,6 +6,7 @@ use super::{App, json, json_text};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::openapi::shapes;
 use crate::preconditions::{Conditions, conditions, tagged};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{Artifact, Form};
 use stepwell_engine::{Deployed, Error, Limits, Upload};
+use utoipa::{IntoParams, ToSchema};
 
 /// What a body may have beside an artifact or an input, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
@@ -23,11 +25,24 @@ const ENVELOPE_BYTES: usize = 4 << 10;
 const VERSIONS: usize = 50;
 
 /// `GET /functions`: a bare array.
+#[utoipa::path(
+    get,
+    path = "/functions",
+    tag = "functions",
+    responses((status = 200, description = "All of them", body = Vec<shapes::Function>))
+)]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
     json(StatusCode::OK, &app.engine().registry().functions(caller.tenant).await?)
 }
 
 /// `GET /functions/{id}`
+#[utoipa::path(
+    get,
+    path = "/functions/{id}",
+    tag = "functions",
+    params(("id" = String, Path, description = "A function")),
+    responses((status = 200, description = "Its current version", body = shapes::Function))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     let function = app.engine().registry().function(caller.tenant, &id).await?;
     let function = function.ok_or(Error::NotFound { what: "function", id })?;
@@ -35,6 +50,13 @@ pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<
 }
 
 /// `GET /functions/{id}/versions`: `{items, nextCursor}`, oldest first; also of one that was deleted.
+#[utoipa::path(
+    get,
+    path = "/functions/{id}/versions",
+    tag = "functions",
+    params(("id" = String, Path, description = "A function"), super::workflows::PageParameters),
+    responses((status = 200, description = "A part of its history", body = shapes::Part<shapes::Function>))
+)]
 pub async fn versions(
     State(app): State<App>,
     caller: Caller,
@@ -47,12 +69,20 @@ pub async fn versions(
     page(&part.items, next, &address)
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 struct RollbackBody {
     version: Option<u32>,
 }
 
 /// `POST /functions/{id}/rollback` `{version?}`: the function, whose new version is what that one was; without a version, the one before.
+#[utoipa::path(
+    post,
+    path = "/functions/{id}/rollback",
+    tag = "functions",
+    params(("id" = String, Path, description = "A function"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for")),
+    request_body = Option<RollbackBody>,
+    responses((status = 200, description = "Its new version", body = shapes::Function))
+)]
 pub async fn roll_back(
     State(app): State<App>,
     caller: Caller,
@@ -66,6 +96,13 @@ pub async fn roll_back(
 }
 
 /// `DELETE /functions/{id}`: `{}`. Executions that pinned it go on.
+#[utoipa::path(
+    delete,
+    path = "/functions/{id}",
+    tag = "functions",
+    params(("id" = String, Path, description = "A function"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for")),
+    responses((status = 200, description = "It is gone", body = shapes::Empty))
+)]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -76,12 +113,22 @@ pub async fn delete(
     json(StatusCode::OK, &json!({}))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct UploadParameters {
+    /// Of several functions of a component, only this one, under the id itself.
     function: Option<String>,
 }
 
 /// `PUT /functions/{id}` with the bytes of an artifact.
+#[utoipa::path(
+    put,
+    path = "/functions/{id}",
+    tag = "functions",
+    params(("id" = String, Path, description = "A function"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for"), ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"), UploadParameters),
+    request_body(content((Vec<u8> = "application/wasm"), (String = "text/javascript"))),
+    responses((status = 200, description = "What it came to", body = shapes::Deployed))
+)]
 pub async fn upload(
     State(app): State<App>,
     caller: Caller,
@@ -121,7 +168,8 @@ fn size(limits: &Limits, form: Form) -> (usize, &'static str) {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewFunction)]
 struct CreateBody {
     id: String,
     wasm: Option<String>,
@@ -130,6 +178,13 @@ struct CreateBody {
 }
 
 /// `POST /functions` `{id, wasm}` or `{id, source}`: 201. `wasm` is base64, `source` the text of a JavaScript module.
+#[utoipa::path(
+    post,
+    path = "/functions",
+    tag = "functions",
+    request_body = CreateBody,
+    responses((status = 201, description = "What it came to", body = shapes::Deployed))
+)]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let most = app.engine().limits().component_bytes / 3 * 4 + ENVELOPE_BYTES;
     let _turn = app.uploads().turn().await?;
@@ -172,21 +227,30 @@ fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError>
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ExecuteBody {
     function_id: String,
     #[serde(default, deserialize_with = "extract::present")]
+    #[schema(value_type = Option<serde_json::Value>)]
     input: Option<Payload>,
 }
 
 /// `POST /functions/execute`: the raw output, or 422 with the failure.
+#[utoipa::path(
+    post,
+    path = "/functions/execute",
+    tag = "functions",
+    request_body = ExecuteBody,
+    responses((status = 200, description = "The raw output", body = serde_json::Value))
+)]
 pub async fn execute(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
+    let trace = extract::trace(request.headers());
     let body: ExecuteBody = extract::typed(request, size).await?;
     let input = body.input.unwrap_or_else(Payload::empty_object);
-    match app.engine().execute(caller.tenant, &body.function_id, input).await? {
+    match app.engine().execute(caller.tenant, (&body.function_id, input), trace.as_ref()).await? {
         Ok(output) => Ok(json_text(StatusCode::OK, output.as_str().to_owned())),
         Err(failure) => Err(ApiError::guest(failure)),
     }

@@ -2,17 +2,32 @@
 
 use super::{App, json};
 use crate::error::ApiError;
+use crate::openapi::shapes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
 /// `GET /healthz`: the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "service",
+    responses((status = 200, description = "It answers", body = shapes::Health)),
+    security(())
+)]
 pub async fn alive() -> Result<Response, ApiError> {
     json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
 /// `GET /readyz`: new work can be taken.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "service",
+    responses((status = 200, description = "It takes work", body = shapes::Health)),
+    security(())
+)]
 pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
     app.engine().health().await?;
     json(StatusCode::OK, &json!({"status": "ready"}))

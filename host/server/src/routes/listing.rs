@@ -4,6 +4,7 @@ use super::{App, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::Parameters;
+use crate::openapi::shapes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
@@ -16,23 +17,38 @@ use stepwell_core::ids::{ExecutionId, is_valid_name};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::ListPlace;
 use stepwell_engine::{ListRequest, ShownStatus};
+use utoipa::IntoParams;
 
 /// Executions in one part of a list, if nobody asks for another number.
 pub(super) const PART: usize = 50;
 /// Most executions in one part: a part is read and written in a moment.
 const LARGEST_PART: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// Only of this workflow.
     workflow: Option<String>,
+    /// One status, or several with commas between them.
     status: Option<String>,
+    /// Not before this moment, RFC 3339.
     since: Option<String>,
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1)]
     limit: Option<String>,
 }
 
 /// `GET /workflows/executions`: `{items, nextCursor}`, the newest first, and the next part as `Link`. `status` is one word or several with
 /// commas between them, `since` RFC 3339.
+#[utoipa::path(
+    get,
+    path = "/workflows/executions",
+    tag = "executions",
+    params(ListParameters),
+    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Listed>))
+)]
 pub async fn executions(
     State(app): State<App>,
     caller: Caller,

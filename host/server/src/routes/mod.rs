@@ -10,6 +10,7 @@ mod executions;
 mod following;
 mod functions;
 mod health;
+mod links;
 mod listing;
 mod pictures;
 mod schedules;
@@ -20,20 +21,22 @@ mod workflows;
 use crate::auth::Keys;
 use crate::connections::told;
 use crate::error::ApiError;
-use crate::guard;
 use crate::streams::Streams;
 use crate::system;
 use crate::uploads::Uploads;
+use crate::{guard, openapi};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
 use stepwell_engine::Engine;
 use tokio::sync::{Semaphore, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Pictures that are drawn at once: each keeps one thread busy.
 const PICTURES: usize = 2;
@@ -111,55 +114,72 @@ impl App {
     }
 }
 
-/// All routes.
+/// All routes, each with its description.
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::document())
+        .routes(routes!(workflows::list, workflows::create))
+        .routes(routes!(workflows::validate))
+        .routes(routes!(workflows::read, workflows::put, workflows::delete))
+        .routes(routes!(workflows::revisions))
+        .routes(routes!(workflows::revision))
+        .routes(routes!(pictures::workflow))
+        .routes(routes!(executions::trigger))
+        .routes(routes!(listing::executions))
+        .routes(routes!(executions::status))
+        .routes(routes!(executions::history))
+        .routes(routes!(executions::logs))
+        .routes(routes!(pictures::execution))
+        .routes(routes!(pictures::timeline))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::retry))
+        .routes(routes!(control::rerun))
+        .routes(routes!(following::events))
+        .routes(routes!(callbacks::complete))
+        .routes(routes!(functions::list, functions::create))
+        .routes(routes!(functions::execute))
+        .routes(routes!(functions::read, functions::upload, functions::delete))
+        .routes(routes!(functions::versions))
+        .routes(routes!(functions::roll_back))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::read, agents::put, agents::delete))
+        .routes(routes!(agents::assign))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::read, approvals::answer))
+        .routes(routes!(links::create))
+        .routes(routes!(links::look, links::decide))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::read, secrets::put, secrets::delete))
+        .routes(routes!(events::list, events::publish))
+        .routes(routes!(events::read))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::read))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run))
+        .routes(routes!(schedules::backfill))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::read))
+        .routes(routes!(deliveries::replay))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
+/// The description of all routes as JSON text.
+#[must_use]
+pub fn description() -> String {
+    openapi::complete(described().split_for_parts().1).to_pretty_json().unwrap_or_default()
+}
+
+/// The server's whole answer to the world.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/workflows", get(workflows::list).post(workflows::create))
-        .route("/workflows/trigger", post(executions::trigger))
-        .route("/workflows/executions", get(listing::executions))
-        .route("/workflows/{id}/graph", get(pictures::workflow))
-        .route("/workflows/executions/{id}/graph", get(pictures::execution))
-        .route("/workflows/{id}", get(workflows::read).put(workflows::put).delete(workflows::delete))
-        .route("/workflows/{id}/revisions", get(workflows::revisions))
-        .route("/workflows/{id}/revisions/{number}", get(workflows::revision))
-        .route("/workflows/executions/{id}/logs", get(executions::logs))
-        .route("/functions/{id}/versions", get(functions::versions))
-        .route("/functions/{id}/rollback", post(functions::roll_back))
-        .route("/workflows/executions/{id}/timeline", get(pictures::timeline))
-        .route("/workflows/executions/{id}", get(executions::status))
-        .route("/workflows/executions/{id}/history", get(executions::history))
-        .route("/workflows/executions/{id}/events", get(following::events))
-        .route("/workflows/executions/{id}/cancel", post(control::cancel))
-        .route("/workflows/executions/{id}/pause", post(control::pause))
-        .route("/workflows/executions/{id}/resume", post(control::resume))
-        .route("/workflows/executions/{id}/retry", post(control::retry))
-        .route("/workflows/executions/{id}/rerun", post(control::rerun))
-        .route("/functions", get(functions::list).post(functions::create))
-        .route("/functions/execute", post(functions::execute))
-        .route("/functions/{id}", get(functions::read).put(functions::upload).delete(functions::delete))
-        .route("/agents", get(agents::list).post(agents::create))
-        .route("/agents/{id}", get(agents::read).put(agents::put).delete(agents::delete))
-        .route("/agents/{id}/assign", post(agents::assign))
-        .route("/callbacks/{token}", post(callbacks::complete))
-        .route("/approvals", get(approvals::list))
-        .route("/approvals/{id}", get(approvals::read).post(approvals::answer))
-        .route("/secrets", get(secrets::list))
-        .route("/secrets/{name}", get(secrets::read).put(secrets::put).delete(secrets::delete))
-        .route("/events", get(events::list).post(events::publish))
-        .route("/events/{id}", get(events::read))
-        .route("/schedules", get(schedules::list))
-        .route("/schedules/{id}", get(schedules::read))
-        .route("/schedules/{id}/pause", post(schedules::pause))
-        .route("/schedules/{id}/resume", post(schedules::resume))
-        .route("/schedules/{id}/run", post(schedules::run))
-        .route("/schedules/{id}/backfill", post(schedules::backfill))
+    let (routes, document) = described().split_for_parts();
+    routes
+        // Whatever method a provider uses, and whatever it sends: no description could say more of these.
         .route("/webhooks/{*path}", any(webhooks::receive))
         .route("/t/{tenant}/webhooks/{*path}", any(webhooks::receive_for))
-        .route("/webhook-deliveries", get(deliveries::list))
-        .route("/webhook-deliveries/{id}", get(deliveries::read))
-        .route("/webhook-deliveries/{id}/replay", post(deliveries::replay))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+        .merge(openapi::pages(&openapi::complete(document)))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))

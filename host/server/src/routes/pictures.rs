@@ -14,6 +14,7 @@ use std::sync::Arc;
 use stepwell_core::picture::{Answer, Figure, TooLarge, about, figure, mermaid, svg, timeline_svg};
 use stepwell_engine::ports::Clock as _;
 use stepwell_engine::{Error, StoredWorkflow};
+use utoipa::IntoParams;
 
 /// A picture is for looking at: it may have its colours, and nothing else.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
@@ -21,13 +22,24 @@ const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-
 /// The forms of a graph.
 const GRAPH: [Form; 3] = [Form::Json, Form::Svg, Form::Mermaid];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WorkflowParameters {
+    /// Before `Accept`.
+    #[param(value_type = Option<String>)]
     format: Option<Form>,
+    /// Another one than the current.
     revision: Option<u32>,
 }
 
 /// `GET /workflows/{id}/graph`, of the current revision or of `?revision=`.
+#[utoipa::path(
+    get,
+    path = "/workflows/{id}/graph",
+    tag = "workflows",
+    params(("id" = String, Path, description = "A workflow"), WorkflowParameters),
+    responses((status = 200, description = "The picture, as `Accept` or `format` asks", content((serde_json::Value = "application/json"), (String = "image/svg+xml"), (String = "text/vnd.mermaid"))))
+)]
 pub async fn workflow(
     State(app): State<App>,
     caller: Caller,
@@ -43,12 +55,22 @@ pub async fn workflow(
     drawn(&app, form, move || figure(&stored.answer())).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct FormParameters {
+    /// Before `Accept`.
+    #[param(value_type = Option<String>)]
     format: Option<Form>,
 }
 
 /// `GET /workflows/executions/{id}/graph`: the revision that the execution runs, with the state of each step.
+#[utoipa::path(
+    get,
+    path = "/workflows/executions/{id}/graph",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…"), FormParameters),
+    responses((status = 200, description = "The picture, as `Accept` or `format` asks", content((serde_json::Value = "application/json"), (String = "image/svg+xml"), (String = "text/vnd.mermaid"))))
+)]
 pub async fn execution(
     State(app): State<App>,
     caller: Caller,
@@ -71,6 +93,13 @@ pub async fn execution(
 const TIMELINE: [Form; 2] = [Form::Json, Form::Svg];
 
 /// `GET /workflows/executions/{id}/timeline`: when each step ran.
+#[utoipa::path(
+    get,
+    path = "/workflows/executions/{id}/timeline",
+    tag = "executions",
+    params(("id" = String, Path, description = "An execution: exec-…"), FormParameters),
+    responses((status = 200, description = "The picture, as `Accept` or `format` asks", content((serde_json::Value = "application/json"), (String = "image/svg+xml"))))
+)]
 pub async fn timeline(
     State(app): State<App>,
     caller: Caller,

@@ -4,6 +4,7 @@ use super::{App, json, listing};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::openapi::shapes;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::{Backfill, Backfilled, ScheduleQuery};
+use utoipa::{IntoParams, ToSchema};
 
 /// Largest body: two moments.
 const BODY_BYTES: usize = 8 << 10;
@@ -19,14 +21,26 @@ const TRIGGER: &str = "trigger";
 /// The scope for changing what starts them.
 const DEPLOY: &str = "deploy";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// Only of this workflow.
     workflow: Option<String>,
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1)]
     limit: Option<String>,
 }
 
 /// `GET /schedules?workflow=&cursor=&limit=`: `{items, nextCursor}`, each with its next five runs.
+#[utoipa::path(
+    get,
+    path = "/schedules",
+    tag = "schedules",
+    params(ListParameters),
+    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Schedule>))
+)]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -47,11 +61,25 @@ pub async fn list(
 }
 
 /// `GET /schedules/{id}`: with its latest firings.
+#[utoipa::path(
+    get,
+    path = "/schedules/{id}",
+    tag = "schedules",
+    params(("id" = String, Path, description = "A schedule")),
+    responses((status = 200, description = "The schedule and its latest firings", body = shapes::Schedule))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     json(StatusCode::OK, &app.engine().schedule(caller.tenant, &id).await?)
 }
 
 /// `POST /schedules/{id}/pause`: the schedule as it is afterwards.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/pause",
+    tag = "schedules",
+    params(("id" = String, Path, description = "A schedule")),
+    responses((status = 200, description = "As it is afterwards", body = shapes::Schedule))
+)]
 pub async fn pause(
     State(app): State<App>,
     caller: Caller,
@@ -63,6 +91,13 @@ pub async fn pause(
 }
 
 /// `POST /schedules/{id}/resume`: the schedule as it is afterwards.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/resume",
+    tag = "schedules",
+    params(("id" = String, Path, description = "A schedule")),
+    responses((status = 200, description = "As it is afterwards", body = shapes::Schedule))
+)]
 pub async fn resume(
     State(app): State<App>,
     caller: Caller,
@@ -80,6 +115,13 @@ async fn set_paused(app: &App, caller: Caller, id: &str, paused: bool) -> Result
 }
 
 /// `POST /schedules/{id}/run`: 200 `{executionId}`.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/run",
+    tag = "schedules",
+    params(("id" = String, Path, description = "A schedule")),
+    responses((status = 200, description = "The execution", body = shapes::Started))
+)]
 pub async fn run(
     State(app): State<App>,
     caller: Caller,
@@ -100,7 +142,7 @@ async fn nothing(request: Request) -> Result<(), ApiError> {
     extract::optional::<Nothing>(request, (BODY_BYTES, "payload_bytes")).await.map(|_| ())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct BackfillBody {
     from: String,
     to: String,
@@ -109,6 +151,14 @@ struct BackfillBody {
 }
 
 /// `POST /schedules/{id}/backfill` `{from, to, again?}`: 202 and each occurrence of that span with its execution.
+#[utoipa::path(
+    post,
+    path = "/schedules/{id}/backfill",
+    tag = "schedules",
+    params(("id" = String, Path, description = "A schedule")),
+    request_body = BackfillBody,
+    responses((status = 202, description = "Each occurrence of that span", body = shapes::Backfilled))
+)]
 pub async fn backfill(
     State(app): State<App>,
     caller: Caller,

@@ -4,12 +4,14 @@ use super::{App, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
+use crate::openapi::shapes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stepwell_engine::{SECRET_BYTES, SECRETS_PAGE, SecretFacts};
+use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 /// Bytes of a body: every character of the longest value may be written as `\u00xx`, and there are a few words round it.
@@ -43,12 +45,21 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct PutBody {
+    #[schema(value_type = String, min_length = 1)]
     value: Value,
 }
 
 /// `PUT /secrets/{name}` `{value}`: 200 and what may be told of it.
+#[utoipa::path(
+    put,
+    path = "/secrets/{name}",
+    tag = "secrets",
+    params(("name" = String, Path, description = "A secret")),
+    request_body = PutBody,
+    responses((status = 200, description = "What may be told of it", body = shapes::Secret))
+)]
 pub async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -63,24 +74,48 @@ pub async fn put(
 }
 
 /// `GET /secrets/{name}`
+#[utoipa::path(
+    get,
+    path = "/secrets/{name}",
+    tag = "secrets",
+    params(("name" = String, Path, description = "A secret")),
+    responses((status = 200, description = "What may be told of it", body = shapes::Secret))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(name): Id) -> Result<Response, ApiError> {
     let facts = app.engine().secrets().facts(caller.tenant, &name).await?;
     json(StatusCode::OK, &Shown::from(facts))
 }
 
 /// `DELETE /secrets/{name}`: 200 `{}`.
+#[utoipa::path(
+    delete,
+    path = "/secrets/{name}",
+    tag = "secrets",
+    params(("name" = String, Path, description = "A secret")),
+    responses((status = 200, description = "It is gone", body = shapes::Empty))
+)]
 pub async fn delete(State(app): State<App>, caller: Caller, Id(name): Id) -> Result<Response, ApiError> {
     app.engine().secrets().delete(caller.tenant, &name).await?;
     json(StatusCode::OK, &json!({}))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
+    /// How many at most.
     limit: Option<usize>,
 }
 
 /// `GET /secrets`: `{items, nextCursor}`, in the order of the names.
+#[utoipa::path(
+    get,
+    path = "/secrets",
+    tag = "secrets",
+    params(ListParameters),
+    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Secret>))
+)]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,

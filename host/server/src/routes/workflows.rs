@@ -3,22 +3,31 @@
 use super::listing::page;
 use super::{App, json};
 use crate::auth::Caller;
-use crate::error::ApiError;
+use crate::error::{ApiError, FieldError};
 use crate::extract::{self, Id, Numbered, Parameters, Whole};
+use crate::openapi::shapes;
 use crate::preconditions::{Conditions, tagged};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use stepwell_engine::{Put, StoredWorkflow};
+use stepwell_core::definition::{Survey, Warning};
+use stepwell_engine::{Put, StoredWorkflow, Validation};
+use utoipa::IntoParams;
 
 /// Revisions of one answer unless the request says otherwise.
 const PAGE: usize = 50;
 
 /// `GET /workflows`: a bare array, written workflow by workflow: a thousand definitions are up to a gigabyte, and a caller may read slowly.
+#[utoipa::path(
+    get,
+    path = "/workflows",
+    tag = "workflows",
+    responses((status = 200, description = "All of them", body = Vec<shapes::Workflow>))
+)]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
     let all = app.engine().registry().workflows(caller.tenant).await?;
     let items = all.into_iter().enumerate().map(|(at, stored)| {
@@ -31,6 +40,13 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, Ap
 }
 
 /// `POST /workflows`: 201 and the workflow with its id and warnings.
+#[utoipa::path(
+    post,
+    path = "/workflows",
+    tag = "workflows",
+    request_body = shapes::Definition,
+    responses((status = 201, description = "The workflow with its id", body = shapes::Workflow))
+)]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let most = app.engine().limits().definition_bytes;
     let body = extract::json(request, (most, "definition")).await?;
@@ -44,6 +60,14 @@ fn answer(status: StatusCode, stored: &StoredWorkflow) -> Result<Response, ApiEr
 }
 
 /// `PUT /workflows/{id}`: 201 when it is new, otherwise 200; the same definition again makes no new revision.
+#[utoipa::path(
+    put,
+    path = "/workflows/{id}",
+    tag = "workflows",
+    params(("id" = String, Path, description = "A workflow"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for"), ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none")),
+    request_body = shapes::Definition,
+    responses((status = 201, description = "It is new", body = shapes::Workflow), (status = 200, description = "Its next revision, or the current one", body = shapes::Workflow))
+)]
 pub async fn put(
     State(app): State<App>,
     caller: Caller,
@@ -59,7 +83,41 @@ pub async fn put(
     }
 }
 
+#[derive(Serialize)]
+struct Validated {
+    valid: bool,
+    errors: Vec<FieldError>,
+    warnings: Vec<Warning>,
+    #[serde(flatten)]
+    survey: Survey,
+}
+
+/// `POST /workflows/validate`: 200 `{valid, errors, warnings, joins, loops, parallels, unreachable, truncated}`, whatever is wrong with the
+/// definition; nothing is stored.
+#[utoipa::path(
+    post,
+    path = "/workflows/validate",
+    tag = "workflows",
+    request_body = shapes::Definition,
+    responses((status = 200, description = "What is to be said of it", body = shapes::Validated))
+)]
+pub async fn validate(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
+    let most = app.engine().limits().definition_bytes;
+    let body = extract::json(request, (most, "definition")).await?;
+    let Validation { faults, warnings, survey } =
+        app.engine().registry().validate(caller.tenant, body.to_value()).await?;
+    let errors: Vec<FieldError> = faults.into_iter().map(FieldError::from).collect();
+    json(StatusCode::OK, &Validated { valid: errors.is_empty(), errors, warnings, survey })
+}
+
 /// `DELETE /workflows/{id}`: `{}`. Executions that run go on, and its revisions stay readable.
+#[utoipa::path(
+    delete,
+    path = "/workflows/{id}",
+    tag = "workflows",
+    params(("id" = String, Path, description = "A workflow"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for")),
+    responses((status = 200, description = "It is gone", body = shapes::Empty))
+)]
 pub async fn delete(
     State(app): State<App>,
     caller: Caller,
@@ -70,9 +128,12 @@ pub async fn delete(
     json(StatusCode::OK, &json!({}))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PageParameters {
+    /// `nextCursor` of the part before.
     cursor: Option<String>,
+    /// How many at most.
     limit: Option<usize>,
 }
 
@@ -86,6 +147,13 @@ impl PageParameters {
 }
 
 /// `GET /workflows/{id}/revisions`: `{items, nextCursor}`, oldest first, without the steps.
+#[utoipa::path(
+    get,
+    path = "/workflows/{id}/revisions",
+    tag = "workflows",
+    params(("id" = String, Path, description = "A workflow"), PageParameters),
+    responses((status = 200, description = "A part of its history", body = shapes::Part<shapes::Revision>))
+)]
 pub async fn revisions(
     State(app): State<App>,
     caller: Caller,
@@ -99,6 +167,13 @@ pub async fn revisions(
 }
 
 /// `GET /workflows/{id}/revisions/{n}`: the workflow as it was; also of one that was deleted.
+#[utoipa::path(
+    get,
+    path = "/workflows/{id}/revisions/{number}",
+    tag = "workflows",
+    params(("id" = String, Path, description = "A workflow"), ("number" = u32, Path, description = "From 1")),
+    responses((status = 200, description = "As it was", body = shapes::Workflow))
+)]
 pub async fn revision(
     State(app): State<App>,
     caller: Caller,
@@ -108,6 +183,13 @@ pub async fn revision(
 }
 
 /// `GET /workflows/{id}`
+#[utoipa::path(
+    get,
+    path = "/workflows/{id}",
+    tag = "workflows",
+    params(("id" = String, Path, description = "A workflow")),
+    responses((status = 200, description = "Its current revision", body = shapes::Workflow))
+)]
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     let stored = app.engine().registry().workflow(caller.tenant, &id).await?;
     answer(StatusCode::OK, &stored)

@@ -1,0 +1,77 @@
+//! Functions.
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What a step calls.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Function {
+    /// What steps call it by.
+    pub id: String,
+    /// Its name in its component.
+    pub name: String,
+    /// For readers.
+    #[schema(required = false)]
+    pub description: Option<String>,
+    /// The id that its component was uploaded under.
+    pub component: String,
+    /// SHA-256 of the artifact.
+    pub digest: String,
+    /// Counts the uploads that changed it, from 1.
+    pub version: u32,
+    /// Bytes.
+    pub size: u64,
+    /// What the artifact is.
+    pub kind: String,
+    /// JSON Schema.
+    #[schema(required = false)]
+    pub input_schema: Option<Value>,
+    /// JSON Schema.
+    #[schema(required = false)]
+    pub output_schema: Option<Value>,
+    /// What it may use.
+    pub imports: Imports,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+/// Interfaces of the host.
+#[derive(ToSchema)]
+pub struct Imports {
+    /// What it asks for.
+    pub wanted: Vec<String>,
+    /// What it gets.
+    pub granted: Vec<String>,
+}
+
+/// What an upload came to: a function, or several of one component.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum Deployed {
+    /// One.
+    One(Box<DeployedFunction>),
+    /// Several.
+    Several(DeployedFunctions),
+}
+
+/// One function.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct DeployedFunction {
+    /// The function itself.
+    #[serde(flatten)]
+    pub function: Function,
+    /// Milliseconds; 0 if compiled code was at hand.
+    pub compile_ms: u64,
+}
+
+/// Several functions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct DeployedFunctions {
+    /// At least two.
+    pub functions: Vec<Function>,
+    /// Milliseconds; 0 if compiled code was at hand.
+    pub compile_ms: u64,
+}
