@@ -63,6 +63,14 @@ export interface Warning {
   message: string;
 }
 
+/** What is to be said of a definition. */
+export interface Validation {
+  valid: boolean;
+  errors: { field: string; pointer: string; code: string; message: string }[];
+  warnings: Warning[];
+  [field: string]: any;
+}
+
 /** A workflow as the server keeps it. */
 export interface StoredWorkflow extends BusinessWorkflow {
   revision: number;

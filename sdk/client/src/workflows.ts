@@ -5,7 +5,7 @@ import { follow, waitFor } from './follow.js';
 import type { Call, CallOptions, Transport } from './transport.js';
 import { id, object, unique } from './transport.js';
 import type { BusinessWorkflow, Execution, ExecutionEnd, ExecutionEvent, LogLine, Page } from './types.js';
-import type { StoredWorkflow, Warning, WorkflowDefinition } from './types.js';
+import type { StoredWorkflow, Validation, WorkflowDefinition } from './types.js';
 
 /** Of `trigger`. */
 export interface TriggerOptions extends CallOptions {
@@ -122,11 +122,8 @@ export class Workflows {
     await this.transport.call({ method: 'DELETE', path: workflow(workflowId), ...matching(options) });
   }
 
-  /** Checks a definition and keeps nothing. */
-  async validate(
-    definition: WorkflowDefinition,
-    options: CallOptions = {},
-  ): Promise<{ warnings: Warning[]; [field: string]: any }> {
+  /** Checks a definition and keeps nothing: what is wrong with it is in `errors`, and no exception. */
+  async validate(definition: WorkflowDefinition, options: CallOptions = {}): Promise<Validation> {
     const body = object('workflow', definition);
     return this.transport.call({ method: 'POST', path: ['workflows', 'validate'], body, repeatable: true, ...options });
   }
