@@ -196,3 +196,33 @@ fn old_deliveries_are_forgotten() {
     })
     .expect("lives");
 }
+
+#[test]
+fn a_definition_of_an_older_version_gets_its_webhook_when_it_is_put_again() {
+    let mut disk = Disk::new();
+    disk.life(FakeRuntime::new(own_step), |engine| async move {
+        deploy(&engine, hook("w", "work")).await.expect("deploys");
+        let key = "/webhooks/w\u{1}POST".to_owned();
+        let claim = crate::ports::DocumentWrite {
+            kind: DocumentKind::Webhook,
+            key,
+            value: None,
+            expect: crate::ports::Expect::Anything,
+        };
+        let transition = crate::ports::Transition { tenant: TENANT, execution: None, documents: vec![claim] };
+        engine.inner.committer.commit(transition).await.expect("commits");
+        let route = engine.webhook(TENANT, "/webhooks/w", "POST").await.expect("reads");
+        assert!(matches!(route, Route::Nothing), "{route:?}");
+        let put = async || {
+            let nothing = crate::Precondition::default();
+            let put = engine.registry().put_workflow(TENANT, ("w", hook("w", "work")), &nothing).await.expect("puts");
+            match put {
+                crate::Put::Created(stored) | crate::Put::Stored(stored) => stored.answer()["revision"].clone(),
+            }
+        };
+        assert_eq!((put().await, put().await), (json!(2), json!(2)), "once");
+        let route = engine.webhook(TENANT, "/webhooks/w", "POST").await.expect("reads");
+        assert!(matches!(route, Route::Here(_)), "{route:?}");
+    })
+    .expect("lives");
+}

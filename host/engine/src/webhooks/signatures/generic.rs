@@ -1,6 +1,6 @@
 //! The scheme `hmac`: a code over the body in a header that the definition names. A timestamp header is looked at, but not signed.
 
-use super::mac::{decode, is_mac};
+use super::mac::{Given, decode};
 use super::{Signed, Unsigned, whole};
 use stepwell_core::definition::HmacRule;
 use stepwell_core::time::Timestamp;
@@ -12,8 +12,8 @@ pub(super) fn verify(request: &Signed<'_>, rule: &HmacRule) -> Result<(), Unsign
     let header = request.headers.one(&rule.header)?.ok_or(Unsigned::Missing)?;
     let written = header.strip_prefix(&*rule.prefix).ok_or(Unsigned::Invalid)?;
     let signature = decode(rule.encoding, written.trim()).ok_or(Unsigned::Invalid)?;
-    let signs = |key: &[u8]| is_mac(rule.algorithm, key, &[request.body], &signature);
-    if !request.secrets.iter().any(|secret| signs(secret.as_bytes())) {
+    let given = Given { parts: &[request.body], signatures: &[signature] };
+    if !request.is_signed(&given, rule.algorithm) {
         return Err(Unsigned::Invalid);
     }
     let Some(name) = &rule.timestamp_header else { return Ok(()) };

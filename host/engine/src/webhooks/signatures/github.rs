@@ -1,6 +1,6 @@
 //! GitHub: `X-Hub-Signature-256: sha256=<hex>` over the body. It does not say when it was signed.
 
-use super::mac::{decode, is_mac};
+use super::mac::{Given, decode};
 use super::{Signed, Unsigned};
 use stepwell_core::definition::{Algorithm, Encoding};
 
@@ -12,6 +12,6 @@ pub(super) fn verify(request: &Signed<'_>) -> Result<(), Unsigned> {
     let header = request.headers.one(HEADER)?.ok_or(Unsigned::Missing)?;
     let written = header.strip_prefix("sha256=").ok_or(Unsigned::Invalid)?;
     let signature = decode(Encoding::Hex, written).ok_or(Unsigned::Invalid)?;
-    let signs = |key: &[u8]| is_mac(Algorithm::Sha256, key, &[request.body], &signature);
-    if request.secrets.iter().any(|secret| signs(secret.as_bytes())) { Ok(()) } else { Err(Unsigned::Invalid) }
+    let given = Given { parts: &[request.body], signatures: &[signature] };
+    if request.is_signed(&given, Algorithm::Sha256) { Ok(()) } else { Err(Unsigned::Invalid) }
 }

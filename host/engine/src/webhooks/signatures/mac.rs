@@ -16,18 +16,27 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-fn is_code<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], expected: &[u8]) -> bool {
-    let Ok(mut mac) = M::new_from_slice(key) else { return false };
-    parts.iter().for_each(|part| mac.update(part));
-    mac.verify_slice(expected).is_ok()
+/// What a request may be signed with: its parts, one after the other, and the signatures that it brings. Each code is made once, however
+/// many signatures there are: strangers choose them, and the length of what is signed.
+pub(super) struct Given<'a> {
+    pub parts: &'a [&'a [u8]],
+    pub signatures: &'a [Vec<u8>],
 }
 
-/// Whether this is the code of these parts, one after the other, under this key. The comparison takes the same time wherever they differ.
-pub(super) fn is_mac(algorithm: Algorithm, key: &[u8], parts: &[&[u8]], expected: &[u8]) -> bool {
-    match algorithm {
-        Algorithm::Sha256 => is_code::<Hmac<Sha256>>(key, parts, expected),
-        Algorithm::Sha384 => is_code::<Hmac<Sha384>>(key, parts, expected),
-        Algorithm::Sha512 => is_code::<Hmac<Sha512>>(key, parts, expected),
+impl Given<'_> {
+    fn has_code<M: Mac + KeyInit + Clone>(&self, key: &[u8]) -> bool {
+        let Ok(mut mac) = M::new_from_slice(key) else { return false };
+        self.parts.iter().for_each(|part| mac.update(part));
+        self.signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
+    }
+
+    /// Whether one of the signatures is the code under this key. A comparison takes the same time wherever they differ.
+    pub fn has_mac(&self, algorithm: Algorithm, key: &[u8]) -> bool {
+        match algorithm {
+            Algorithm::Sha256 => self.has_code::<Hmac<Sha256>>(key),
+            Algorithm::Sha384 => self.has_code::<Hmac<Sha384>>(key),
+            Algorithm::Sha512 => self.has_code::<Hmac<Sha512>>(key),
+        }
     }
 }
 

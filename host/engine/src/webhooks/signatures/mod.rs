@@ -11,7 +11,8 @@ pub(crate) mod standard;
 mod stripe;
 
 use super::{Headers, Incoming};
-use stepwell_core::definition::{Scheme, WebhookTrigger};
+use mac::Given;
+use stepwell_core::definition::{Algorithm, Scheme, WebhookTrigger};
 use stepwell_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -78,6 +79,11 @@ struct Signed<'a> {
 }
 
 impl Signed<'_> {
+    /// Whether one of the secrets gives one of the signatures.
+    fn is_signed(&self, given: &Given<'_>, algorithm: Algorithm) -> bool {
+        self.secrets.iter().any(|secret| given.has_mac(algorithm, secret.as_bytes()))
+    }
+
     /// Whether this moment, in milliseconds, is near enough.
     fn is_fresh(&self, ms: u64) -> bool {
         self.now.0.abs_diff(ms) <= self.tolerance_ms

@@ -1,6 +1,6 @@
 //! Slack: `X-Slack-Signature: v0=<hex>` over `v0:{X-Slack-Request-Timestamp}:{body}`.
 
-use super::mac::{decode, is_mac};
+use super::mac::{Given, decode};
 use super::{Signed, Unsigned};
 use stepwell_core::definition::{Algorithm, Encoding};
 
@@ -12,11 +12,6 @@ pub(super) fn verify(request: &Signed<'_>) -> Result<(), Unsigned> {
     let time = request.headers.one(TIME)?.ok_or(Unsigned::Missing)?;
     let written = header.strip_prefix("v0=").ok_or(Unsigned::Invalid)?;
     let signature = decode(Encoding::Hex, written).ok_or(Unsigned::Invalid)?;
-    let parts = [b"v0:", time.as_bytes(), b":", request.body];
-    let signs = |key: &[u8]| is_mac(Algorithm::Sha256, key, &parts, &signature);
-    if request.secrets.iter().any(|secret| signs(secret.as_bytes())) {
-        request.seconds(time)
-    } else {
-        Err(Unsigned::Invalid)
-    }
+    let given = Given { parts: &[b"v0:", time.as_bytes(), b":", request.body], signatures: &[signature] };
+    if request.is_signed(&given, Algorithm::Sha256) { request.seconds(time) } else { Err(Unsigned::Invalid) }
 }

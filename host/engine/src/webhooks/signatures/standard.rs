@@ -2,7 +2,7 @@
 //! `v1` is HMAC-SHA256 under the bytes of `whsec_<base64>`, `v1a` Ed25519 with the public key `whpk_<base64>`. Svix, from which the
 //! standard comes, sends the same under names of its own.
 
-use super::mac::{BASE64, decode, is_mac};
+use super::mac::{BASE64, Given, decode};
 use super::{SIGNATURES, Signed, Unsigned};
 use crate::webhooks::Headers;
 use base64::Engine as _;
@@ -46,19 +46,6 @@ pub(crate) fn key(secret: &str) -> Option<Key> {
     (!bytes.is_empty()).then(|| Key::Shared(Zeroizing::new(bytes)))
 }
 
-impl Key {
-    fn signs(&self, version: &str, written: &str, parts: &[&[u8]]) -> bool {
-        let Some(signature) = decode(Encoding::Base64, written) else { return false };
-        match self {
-            Self::Shared(key) => version == "v1" && is_mac(Algorithm::Sha256, key, parts, &signature),
-            Self::Public(key) => {
-                let signature = Signature::from_slice(&signature);
-                version == "v1a" && signature.is_ok_and(|s| key.verify_strict(&parts.concat(), &s).is_ok())
-            }
-        }
-    }
-}
-
 pub(super) fn verify(request: &Signed<'_>) -> Result<(), Unsigned> {
     let headers = request.headers;
     let mut there = names().into_iter().filter(|names| headers.has(names.signature));
@@ -71,11 +58,19 @@ pub(super) fn verify(request: &Signed<'_>) -> Result<(), Unsigned> {
     let id = headers.one(names.id)?.ok_or(Unsigned::Missing)?;
     let time = headers.one(names.time)?.ok_or(Unsigned::Missing)?;
     let parts = [id.as_bytes(), b".", time.as_bytes(), b".", request.body];
-    let keys: Vec<Key> = request.secrets.iter().filter_map(|secret| key(secret)).collect();
-    let mut signatures = header.split(' ').filter_map(|one| one.split_once(',')).take(SIGNATURES);
-    if signatures.any(|(version, written)| keys.iter().any(|key| key.signs(version, written, &parts))) {
-        request.seconds(time)
-    } else {
-        Err(Unsigned::Invalid)
-    }
+    let written: Vec<(&str, &str)> = header.split(' ').filter_map(|one| one.split_once(',')).take(SIGNATURES).collect();
+    let of = |wanted: &str| -> Vec<Vec<u8>> {
+        let signatures = written.iter().filter(|(version, _)| *version == wanted);
+        signatures.filter_map(|(_, written)| decode(Encoding::Base64, written)).collect()
+    };
+    let (macs, signatures) = (of("v1"), of("v1a"));
+    let given = Given { parts: &parts, signatures: &macs };
+    let message = if signatures.is_empty() { Vec::new() } else { parts.concat() };
+    let is_signed = request.secrets.iter().filter_map(|secret| key(secret)).any(|key| match key {
+        Key::Shared(key) => given.has_mac(Algorithm::Sha256, &key),
+        Key::Public(key) => signatures.iter().any(|signature| {
+            Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(&message, &signature).is_ok())
+        }),
+    });
+    if is_signed { request.seconds(time) } else { Err(Unsigned::Invalid) }
 }

@@ -1,6 +1,6 @@
 //! Stripe: `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>]` over `{t}.{body}`.
 
-use super::mac::{decode, is_mac};
+use super::mac::{Given, decode};
 use super::{SIGNATURES, Signed, Unsigned};
 use stepwell_core::definition::{Algorithm, Encoding};
 
@@ -19,8 +19,6 @@ pub(super) fn verify(request: &Signed<'_>) -> Result<(), Unsigned> {
     let signatures = fields().filter(|(name, _)| *name == "v1").take(SIGNATURES);
     let signatures: Vec<Vec<u8>> = signatures.filter_map(|(_, value)| decode(Encoding::Hex, value)).collect();
     let parts = [time.as_bytes(), b".", request.body];
-    let is_signed = signatures.iter().any(|signature| {
-        request.secrets.iter().any(|secret| is_mac(Algorithm::Sha256, secret.as_bytes(), &parts, signature))
-    });
-    if is_signed { request.seconds(time) } else { Err(Unsigned::Invalid) }
+    let given = Given { parts: &parts, signatures: &signatures };
+    if request.is_signed(&given, Algorithm::Sha256) { request.seconds(time) } else { Err(Unsigned::Invalid) }
 }
