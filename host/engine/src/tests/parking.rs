@@ -328,3 +328,30 @@ fn after_a_parking_of_which_nobody_knows_the_record_follows_the_entry() {
     });
     assert_eq!(ended.expect("lives")["status"], "completed");
 }
+
+/// Leaving and coming back are writes: what is over soon, or goes on all the time, costs none.
+#[test]
+fn what_does_not_wait_for_long_stays_in_memory() {
+    let mut disk = Disk::new();
+    disk.life(FakeRuntime::new(fails_once), |engine| async move {
+        let step = json!({"id": "s", "type": "wait", "config": {"duration": "6s"}});
+        deploy(&engine, json!({"id": "short", "steps": [step]})).await.expect("deploys");
+        let id = engine.start_execution(TENANT, request("short", None)).await.expect("starts");
+        let short = ExecutionKey { tenant: TENANT, id };
+        for _ in 0..5 {
+            pass(&engine, 1_000).await;
+            assert_eq!(stored(&engine, short).await.status, RecordStatus::Unfinished);
+        }
+        finished(&engine, &short.id.to_string()).await;
+        let key = start(&engine).await;
+        for nth in 0..6 {
+            pass(&engine, 1_500).await;
+            assert_eq!(stored(&engine, key).await.status, RecordStatus::Unfinished, "{nth}");
+            let live = engine.inner.live.get(key).expect("in memory");
+            let entry = if nth % 2 == 0 { Entry::Paused { by: None } } else { Entry::Resumed { by: None } };
+            engine.tell(&live, &entry).await.expect("happens");
+        }
+        pass(&engine, 3_000).await;
+        assert_eq!(stored(&engine, key).await.status, RecordStatus::Parked);
+    });
+}

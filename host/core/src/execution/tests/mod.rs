@@ -2,6 +2,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "definitions read better with values than with references")]
 
 mod bounds;
+mod control;
 mod joins;
 mod language;
 mod loops;
