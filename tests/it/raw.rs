@@ -194,3 +194,26 @@ fn a_refusal_before_the_body_leaves_the_connection_as_it_was() {
     raw.request("GET /healthz", "\r\n");
     assert_eq!(raw.answer().0, 200);
 }
+
+#[test]
+fn bodies_that_nobody_asked_for_leave_the_connection_as_it_was() {
+    let server = Server::start();
+    let mut raw = Raw::connect(&server);
+    let path = "POST /workflows/executions/exec-01arz3ndektsv4rrffq69g5fav/pause";
+    for _ in 0..2 {
+        raw.request(path, "content-type: application/json\r\ncontent-length: 2\r\n\r\n{}");
+        assert_eq!(raw.answer().0, 404);
+        // In pieces, read to its end and not.
+        raw.request(path, "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+        assert_eq!(raw.answer().0, 404);
+        let event = "{\"type\": \"a.b\", \"source\": \"s\", \"id\": \"e\"}";
+        let chunks = format!("{:x}\r\n{event}\r\n0\r\n\r\n", event.len());
+        raw.request(
+            "POST /events",
+            &format!("content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"),
+        );
+        assert!(raw.answer().0 < 300);
+    }
+    raw.request("GET /healthz", "\r\n");
+    assert_eq!(raw.answer().0, 200);
+}

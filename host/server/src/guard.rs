@@ -31,7 +31,7 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
             .into_problem(&place)
     });
     let mut response = with_problem(response, &place);
-    if let Some(leftovers) = leftovers.filter(|_| !response.status().is_success()) {
+    if let Some(leftovers) = leftovers {
         leftovers.clear().await;
     }
     if let Ok(id) = HeaderValue::from_str(&place.request_id) {

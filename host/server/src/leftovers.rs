@@ -1,4 +1,4 @@
-//! What a refusal leaves unread of a request's body. A connection with such a rest cannot be used again, and a client that has been sent an answer
+//! What a handler leaves unread of a request's body. A connection with such a rest cannot be used again, and a client that has been sent an answer
 //! finds that out with its next request, which is none to blame: so a small rest is read first.
 
 use axum::body::{Body, HttpBody};
@@ -36,7 +36,7 @@ impl Leftovers {
 
     /// Reads what is left, if it is little and comes soon.
     pub async fn clear(mut self) {
-        if self.size_hint().lower() > REST_BYTES {
+        if self.is_end_stream() || self.size_hint().lower() > REST_BYTES {
             return;
         }
         let read = async {

@@ -1,23 +1,21 @@
 //! `/agents`: what a tenant calls by a role. They are kept and listed; nothing runs them yet.
 
-use super::{App, json};
+use super::{App, json, listing};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
 use crate::openapi::shapes;
 use crate::preconditions::{Conditions, tagged};
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde_json::json;
 use stepwell_engine::{AGENT_BYTES, Agent};
 
 /// What a key needs that changes agents.
 const SCOPE: &str = "deploy";
 
-/// `GET /agents`: a bare array, written agent by agent, since a caller may read slowly.
+/// `GET /agents`: a bare array.
 #[utoipa::path(
     get,
     path = "/agents",
@@ -26,13 +24,7 @@ const SCOPE: &str = "deploy";
 )]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
     let all = app.engine().registry().agents(caller.tenant).await?;
-    let items = all.into_iter().enumerate().map(|(at, agent)| {
-        let comma = if at == 0 { "" } else { "," };
-        Ok(format!("{comma}{}", serde_json::to_string(&agent.answer())?))
-    });
-    let end = |text: &str| std::iter::once(Ok::<_, serde_json::Error>(text.to_owned()));
-    let body = Body::from_stream(stream::iter(end("[").chain(items).chain(end("]"))));
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(listing::array(all.into_iter().map(|agent| agent.answer())))
 }
 
 /// The agent, tagged with its version.

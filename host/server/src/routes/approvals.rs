@@ -5,11 +5,10 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
 use crate::openapi::shapes;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
 use stepwell_core::execution::{Answer, ApprovalStatus};
 use stepwell_core::payload::Payload;
 use stepwell_engine::{ApprovalRequest, COMMENT_BYTES, is_approval_id};
@@ -47,7 +46,7 @@ pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Parameters(query): Parameters<ListParameters>,
-    RawQuery(raw): RawQuery,
+    address: Uri,
 ) -> Result<Response, ApiError> {
     let request = ApprovalRequest {
         statuses: query.status.as_deref().map(statuses).transpose()?,
@@ -57,11 +56,7 @@ pub async fn list(
         limit: query.limit.as_deref().map_or(Ok(listing::PART), listing::limit)?,
     };
     let part = app.engine().approvals(caller.tenant, &request).await?;
-    let mut response = json(StatusCode::OK, &json!({"items": part.items, "nextCursor": part.next}))?;
-    let link = part.next.map(|next| listing::link("/approvals", raw.as_deref().unwrap_or_default(), &next));
-    let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
-    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
-    Ok(response)
+    listing::page(&part.items, part.next, &address)
 }
 
 fn statuses(text: &str) -> Result<Vec<ApprovalStatus>, ApiError> {

@@ -1,17 +1,19 @@
-//! Lists of executions, part by part.
+//! Lists: of executions, and how all lists are written.
 
 use super::{App, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::Parameters;
 use crate::openapi::shapes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use stepwell_core::ids::{ExecutionId, is_valid_name};
 use stepwell_core::time::Timestamp;
@@ -74,6 +76,17 @@ pub fn page(items: &impl Serialize, next: Option<String>, address: &Uri) -> Resu
         .and_then(|next| HeaderValue::from_str(&link(address.path(), address.query().unwrap_or_default(), &next)).ok());
     response.headers_mut().extend(link.map(|link| (header::LINK, link)));
     Ok(response)
+}
+
+/// A bare array, written item by item: a thousand definitions are up to a gigabyte, and a caller may read slowly.
+pub(super) fn array(items: impl Iterator<Item = Value> + Send + 'static) -> Response {
+    let items = items.enumerate().map(|(at, item)| {
+        let comma = if at == 0 { "" } else { "," };
+        Ok(format!("{comma}{}", serde_json::to_string(&item)?))
+    });
+    let end = |text: &str| std::iter::once(Ok::<_, serde_json::Error>(text.to_owned()));
+    let body = Body::from_stream(stream::iter(end("[").chain(items).chain(end("]"))));
+    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 pub(super) fn workflow(id: String) -> Result<String, ApiError> {

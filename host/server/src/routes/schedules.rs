@@ -5,8 +5,8 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
 use crate::openapi::shapes;
-use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ pub async fn list(
     State(app): State<App>,
     caller: Caller,
     Parameters(query): Parameters<ListParameters>,
-    RawQuery(raw): RawQuery,
+    address: Uri,
 ) -> Result<Response, ApiError> {
     let wanted = ScheduleQuery {
         workflow: query.workflow.map(listing::workflow).transpose()?,
@@ -53,11 +53,7 @@ pub async fn list(
         limit: query.limit.as_deref().map_or(Ok(listing::PART), listing::limit)?,
     };
     let part = app.engine().schedules(caller.tenant, &wanted).await?;
-    let mut response = json(StatusCode::OK, &json!({"items": part.items, "nextCursor": part.next}))?;
-    let link = part.next.map(|next| listing::link("/schedules", raw.as_deref().unwrap_or_default(), &next));
-    let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
-    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
-    Ok(response)
+    listing::page(&part.items, part.next, &address)
 }
 
 /// `GET /schedules/{id}`: with its latest firings.

@@ -1,17 +1,15 @@
 //! `/workflows`: definitions.
 
-use super::listing::page;
+use super::listing::{self, page};
 use super::{App, json};
 use crate::auth::Caller;
 use crate::error::{ApiError, FieldError};
 use crate::extract::{self, Id, Numbered, Parameters, Whole};
 use crate::openapi::shapes;
 use crate::preconditions::{Conditions, tagged};
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stepwell_core::definition::{Survey, Warning};
@@ -21,7 +19,7 @@ use utoipa::IntoParams;
 /// Revisions of one answer unless the request says otherwise.
 const PAGE: usize = 50;
 
-/// `GET /workflows`: a bare array, written workflow by workflow: a thousand definitions are up to a gigabyte, and a caller may read slowly.
+/// `GET /workflows`: a bare array.
 #[utoipa::path(
     get,
     path = "/workflows",
@@ -30,13 +28,7 @@ const PAGE: usize = 50;
 )]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
     let all = app.engine().registry().workflows(caller.tenant).await?;
-    let items = all.into_iter().enumerate().map(|(at, stored)| {
-        let comma = if at == 0 { "" } else { "," };
-        Ok(format!("{comma}{}", serde_json::to_string(&stored.answer())?))
-    });
-    let end = |text: &str| std::iter::once(Ok::<_, serde_json::Error>(text.to_owned()));
-    let body = Body::from_stream(stream::iter(end("[").chain(items).chain(end("]"))));
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(listing::array(all.into_iter().map(|stored| stored.answer())))
 }
 
 /// `POST /workflows`: 201 and the workflow with its id and warnings.
