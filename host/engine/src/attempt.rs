@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::live::Live;
 use crate::logs::AttemptLog;
 use crate::ports::{
-    Fault, Invocation, InvocationContext, InvocationLimits, LogLine, Note, NoteSlot, Notes, Outcome, Usage,
+    Fault, Invocation, InvocationContext, InvocationLimits, LogLine, NoHost, Note, NoteSlot, Notes, Outcome, Usage,
 };
 use crate::secrets::Redactor;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl Engine {
         loop {
             let outcome = tokio::select! {
                 _ = &mut cancelled => return None,
-                outcome = self.inner.ports.runtime.invoke(invocation.clone()) => outcome,
+                outcome = self.inner.ports.runtime.invoke(invocation.clone(), NoHost::shared()) => outcome,
             };
             if outcome.result != Err(Fault::NoCapacity) {
                 return Some(outcome);

@@ -12,6 +12,7 @@ use crate::scheduler::Scheduler;
 use crate::schedules::Clockwork;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
+use crate::tenants::Tenants;
 use crate::timers::Timers;
 use crate::tokens::Signer;
 use crate::waiters::Waiters;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub limits: Limits,
     pub committer: Committer,
     pub registry: Registry,
+    pub tenants: Tenants,
     pub signer: Signer,
     pub secrets: Secrets,
     pub live: LiveTable,
@@ -96,6 +98,7 @@ impl Engine {
             keyring: Arc::clone(&ports.keyring),
             most: limits.secrets,
         });
+        let tenants = Tenants::load(Arc::clone(&ports.store)).await?;
         let signer = Signer::load(ports.store.as_ref(), &committer, ports.entropy.as_ref()).await?;
         let inner = Arc::new(Inner {
             signer,
@@ -103,6 +106,7 @@ impl Engine {
             limits,
             committer,
             registry,
+            tenants,
             secrets,
             live: LiveTable::default(),
             events: Events::default(),
@@ -141,6 +145,12 @@ impl Engine {
     #[must_use]
     pub fn secrets(&self) -> &Secrets {
         &self.inner.secrets
+    }
+
+    /// All tenants.
+    #[must_use]
+    pub fn tenants(&self) -> &Tenants {
+        &self.inner.tenants
     }
 
     /// The limits in force.

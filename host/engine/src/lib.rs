@@ -26,6 +26,7 @@ mod logs;
 mod notices;
 mod parking;
 mod query;
+mod quotas;
 mod records;
 mod recovery;
 mod registry;
@@ -38,6 +39,7 @@ mod secrets;
 mod starting;
 mod subscriptions;
 mod supervisor;
+mod tenants;
 mod timers;
 mod tokens;
 mod waiters;
@@ -66,6 +68,7 @@ pub use links::{ApprovalLink, LinkedAnswer, LinkedApproval};
 pub use lists::{Executions, ListRequest, ShownStatus};
 pub use logs::{LOGS_PAGE, LogPlace, Logs};
 pub use query::{HISTORY_PAGE, History};
+pub use quotas::Quotas;
 pub use registry::{
     AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload,
     Validation, VersionPage, Versions,
@@ -75,6 +78,7 @@ pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};
 pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
 };
+pub use tenants::{Tenant, TenantStatus, Tenants};
 pub use webhooks::{
     DeliveryPart, DeliveryQuery, DeliveryStatus, Incoming, Received, Route, Unreadable, Unsigned, Webhook,
     is_delivery_id,

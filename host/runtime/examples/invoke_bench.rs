@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
-    Artifact, ComponentSource, Invocation, InvocationContext, InvocationLimits, Prepared, Runtime, StoreError,
+    Artifact, ComponentSource, Invocation, InvocationContext, InvocationLimits, NoHost, Prepared, Runtime, StoreError,
 };
 use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
 
@@ -67,11 +67,11 @@ async fn measure(artifact: Artifact, pooling: bool) -> f64 {
     let sandbox = WasmtimeRuntime::new(config).expect("runtime");
     let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
     let invocation = invocation(&prepared);
-    sandbox.invoke(invocation.clone()).await.result.expect("answer");
+    sandbox.invoke(invocation.clone(), NoHost::shared()).await.result.expect("answer");
     let start = Instant::now();
     let mut inside = Duration::ZERO;
     for _ in 0..CALLS {
-        inside += sandbox.invoke(invocation.clone()).await.usage.elapsed;
+        inside += sandbox.invoke(invocation.clone(), NoHost::shared()).await.usage.elapsed;
     }
     let total = start.elapsed();
     println!(

@@ -13,10 +13,11 @@ use crate::loaded::Callable;
 use crate::runner::{Runner, Script};
 use crate::stdio::GuestOutput;
 use crate::text::printable;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stepwell_core::failure::{CODE_BYTES, Retry};
 use stepwell_core::payload::Payload;
-use stepwell_engine::ports::{Fault, Invocation, InvocationLimits, Outcome, Usage};
+use stepwell_engine::ports::{Fault, Host, Invocation, InvocationLimits, NoHost, Outcome, Usage};
 use wasmtime::component::{InstancePre, ResourceTable};
 use wasmtime::{Error, Result, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
@@ -36,11 +37,11 @@ const TABLE_CAPACITY: usize = 512;
 const HANDLES: usize = 1_024;
 
 /// Makes the call.
-pub(crate) async fn call(callable: &Callable, invocation: &Invocation) -> Outcome {
+pub(crate) async fn call(callable: &Callable, invocation: &Invocation, host: Arc<dyn Host>) -> Outcome {
     let start = clock::now();
     let capture = SharedCapture::new(invocation.limits.log_bytes);
     let deadline = clock::after(start, invocation.limits.timeout);
-    let result = match store(callable.instance(), &invocation.limits, capture.clone(), deadline) {
+    let result = match store(callable.instance(), &invocation.limits, (capture.clone(), host), deadline) {
         Ok(mut store) => {
             let result = run(callable, invocation, &mut store).await;
             let result = result.unwrap_or_else(|end| Err(end.fault(&mut store)));
@@ -75,14 +76,14 @@ impl End {
 fn store(
     instance: &InstancePre<State>,
     limits: &InvocationLimits,
-    capture: SharedCapture,
+    (capture, host): (SharedCapture, Arc<dyn Host>),
     deadline: Instant,
 ) -> Result<Store<State>> {
     let mut table = ResourceTable::new();
     table.set_max_capacity(TABLE_CAPACITY);
     let wasi = wasi(&capture);
     let limiter = Limiter::new(limits.memory_bytes);
-    let state = State { wasi, table, limiter, capture, deadline };
+    let state = State { wasi, table, limiter, capture, deadline, host };
     let mut store = Store::new(instance.engine(), state);
     store.limiter(|state| &mut state.limiter);
     // What a guest hands over in one host call: an answer, with a little more for the record round it, or a log line before
@@ -162,8 +163,8 @@ fn surroundings() -> Surroundings {
 pub(crate) async fn check(runner: &Runner, source: &str, limits: &InvocationLimits) -> Result<Result<(), Flaw>, Fault> {
     let deadline = clock::after(clock::now(), limits.timeout);
     let capture = SharedCapture::new(0);
-    let mut store =
-        store(&runner.instance, limits, capture, deadline).map_err(|error| Fault::Host(format!("{error:#}")))?;
+    let mut store = store(&runner.instance, limits, (capture, NoHost::shared()), deadline)
+        .map_err(|error| Fault::Host(format!("{error:#}")))?;
     let answer = clock::until(clock::after(deadline, GRACE), checked(runner, source, &mut store)).await;
     match answer.ok_or(End::Late).flatten() {
         Ok((answer,)) => Ok(answer),

@@ -4,7 +4,9 @@
 use crate::capture::{FIELDS, SharedCapture};
 use crate::contract::{LOG, LogParameters, TYPES};
 use crate::limiter::Limiter;
+use std::sync::Arc;
 use std::time::Instant;
+use stepwell_engine::ports::Host;
 use wasmtime::component::{HasData, Linker, ResourceTable, WasmList, WasmStr};
 use wasmtime::{Engine, Result, StoreContextMut};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
@@ -25,6 +27,9 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) capture: SharedCapture,
     pub(crate) deadline: Instant,
+    /// Who answers what the guest asks for.
+    #[expect(dead_code, reason = "the interfaces that ask come with the grants")]
+    pub(crate) host: Arc<dyn Host>,
 }
 
 impl WasiView for State {

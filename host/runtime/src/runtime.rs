@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_engine::ports::{
-    Artifact, ComponentSource, Fault, Form, Invocation, Outcome, Prepared, Runtime, RuntimeError, Usage,
+    Artifact, ComponentSource, Fault, Form, Host, Invocation, Outcome, Prepared, Runtime, RuntimeError, Usage,
 };
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, JoinError};
@@ -125,7 +125,7 @@ impl Runtime for WasmtimeRuntime {
         Ok(prepared(digest, compiled.facts, compiled.compile_ms))
     }
 
-    async fn invoke(&self, invocation: Invocation) -> Outcome {
+    async fn invoke(&self, invocation: Invocation, host: Arc<dyn Host>) -> Outcome {
         let Some(guests) = &self.guests else { return failed(Fault::NoCapacity) };
         // Loading reads files and may start the compiler: that is the caller's runtime's work, not the guests'.
         let loaded = match Box::pin(self.shared.loaded(&invocation)).await {
@@ -133,7 +133,7 @@ impl Runtime for WasmtimeRuntime {
             Err(fault) => return failed(fault),
         };
         let shared = Arc::clone(&self.shared);
-        let attempt = guests.spawn(async move { shared.invoke(&loaded, &invocation).await });
+        let attempt = guests.spawn(async move { shared.invoke(&loaded, (&invocation, host)).await });
         let _abort = AbortOnDrop(attempt.abort_handle());
         attempt.await.unwrap_or_else(|error| failed(lost(&error)))
     }
@@ -186,10 +186,10 @@ fn digest(artifact: &[u8]) -> Digest {
 }
 
 impl Shared {
-    async fn invoke(&self, loaded: &Callable, invocation: &Invocation) -> Outcome {
+    async fn invoke(&self, loaded: &Callable, (invocation, host): (&Invocation, Arc<dyn Host>)) -> Outcome {
         let Ok(_slot) = self.slots.try_acquire() else { return failed(Fault::NoCapacity) };
         let _busy = self.ticker.busy();
-        Box::pin(call(loaded, invocation)).await
+        Box::pin(call(loaded, invocation, host)).await
     }
 
     async fn loaded(&self, invocation: &Invocation) -> Result<Arc<Callable>, Fault> {

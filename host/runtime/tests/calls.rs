@@ -5,7 +5,7 @@ mod common;
 
 use common::{Sandbox, fault, guests, invocation};
 use std::time::Duration;
-use stepwell_engine::ports::{Fault, Invocation, Outcome, Runtime};
+use stepwell_engine::ports::{Fault, Invocation, NoHost, Outcome, Runtime};
 
 /// A call that ends only when it is dropped.
 async fn endless(sandbox: &Sandbox) -> Invocation {
@@ -19,7 +19,7 @@ async fn endless(sandbox: &Sandbox) -> Invocation {
 /// Calls until there is a slot, which a probe may hold for a moment.
 async fn with_a_slot(sandbox: &Sandbox, invocation: &Invocation) -> Outcome {
     loop {
-        let outcome = sandbox.runtime.invoke(invocation.clone()).await;
+        let outcome = sandbox.runtime.invoke(invocation.clone(), NoHost::shared()).await;
         if outcome.result != Err(Fault::NoCapacity) {
             return outcome;
         }
@@ -28,7 +28,7 @@ async fn with_a_slot(sandbox: &Sandbox, invocation: &Invocation) -> Outcome {
 
 /// Returns once no slot is free.
 async fn no_slot(sandbox: &Sandbox, probe: &Invocation) {
-    while sandbox.runtime.invoke(probe.clone()).await.result != Err(Fault::NoCapacity) {}
+    while sandbox.runtime.invoke(probe.clone(), NoHost::shared()).await.result != Err(Fault::NoCapacity) {}
 }
 
 const LOG: &str = r#"(import "stepwell:function/log@1.0.0" "log" (func $log (param i32 i32 i32 i32 i32)))"#;
@@ -163,11 +163,11 @@ async fn computing_guests_leave_the_thread_to_others() {
     let quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
     let others = async {
         for _ in 0..10 {
-            assert!(sandbox.runtime.invoke(quick.clone()).await.result.is_ok());
+            assert!(sandbox.runtime.invoke(quick.clone(), NoHost::shared()).await.result.is_ok());
         }
     };
     tokio::select! {
-        outcome = sandbox.runtime.invoke(endless.clone()) => panic!("it ended: {outcome:?}"),
+        outcome = sandbox.runtime.invoke(endless.clone(), NoHost::shared()) => panic!("it ended: {outcome:?}"),
         () = others => {}
     }
 }
@@ -185,5 +185,7 @@ async fn a_component_that_is_not_stored_is_the_hosts_fault() {
     let prepared = sandbox.upload(guests::echo()).await.expect("fits");
     let mut lost = invocation(&prepared, "1");
     lost.component = stepwell_core::ids::Digest([9; 32]);
-    assert!(matches!(fault(sandbox.runtime.invoke(lost).await), Fault::Host(m) if m.contains("not stored")));
+    assert!(
+        matches!(fault(sandbox.runtime.invoke(lost, NoHost::shared()).await), Fault::Host(m) if m.contains("not stored"))
+    );
 }

@@ -6,7 +6,7 @@ mod common;
 use common::{Sandbox, fault, guest, invocation};
 use std::time::Duration;
 use stepwell_core::failure::Retry;
-use stepwell_engine::ports::{Fault, Kind, Runtime};
+use stepwell_engine::ports::{Fault, Kind, NoHost, Runtime};
 
 async fn fault_of(sandbox: &Sandbox, fixture: &str) -> Fault {
     fault(sandbox.call(guest(&format!("fixtures/{fixture}")), "null").await)
@@ -27,7 +27,7 @@ async fn echo_is_told_everything_and_is_heard() {
     assert_eq!(prepared.functions[0].name.as_deref(), Some("echo"));
     assert!(prepared.imports.contains(&"stepwell:function/log@1.0.0".to_owned()), "{:?}", prepared.imports);
     assert!(prepared.compile_ms > 0);
-    let outcome = sandbox.runtime.invoke(invocation(&prepared, r#"{"a":[1.50]}"#)).await;
+    let outcome = sandbox.runtime.invoke(invocation(&prepared, r#"{"a":[1.50]}"#), NoHost::shared()).await;
     let value = outcome.result.expect("answer").to_value();
     assert_eq!(value["input"], serde_json::json!({"a": [1.5]}));
     assert_eq!(
@@ -52,7 +52,7 @@ async fn the_examples_fit_and_answer() {
     let prepared = sandbox.upload(example).await.expect("fits");
     let mut invocation = invocation(&prepared, r#"{"orderId":"o-1"}"#);
     invocation.context.function = "validate-order".to_owned();
-    let outcome = sandbox.runtime.invoke(invocation).await;
+    let outcome = sandbox.runtime.invoke(invocation, NoHost::shared()).await;
     assert!(!matches!(outcome.result, Err(Fault::Host(_) | Fault::Trapped(_) | Fault::NoCapacity)), "{outcome:?}");
 }
 
@@ -62,7 +62,7 @@ async fn core_modules_are_wrapped() {
     for (fixture, name) in [("core_module", "core-module"), ("core_module_preview1", "core-module-preview1")] {
         let prepared = sandbox.upload(guest(&format!("fixtures/{fixture}"))).await.expect(fixture);
         assert_eq!((prepared.kind, prepared.functions[0].name.as_deref()), (Kind::CoreModule, Some(name)));
-        let outcome = sandbox.runtime.invoke(invocation(&prepared, "1")).await;
+        let outcome = sandbox.runtime.invoke(invocation(&prepared, "1"), NoHost::shared()).await;
         assert!(outcome.result.is_ok(), "{fixture}: {outcome:?}");
         assert_eq!(outcome.log.len(), 1, "{fixture}");
         // What the adapter of preview 1 brings along as soon as a program prints: the reason why it is linked.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use stepwell_core::failure::Retry;
 use stepwell_engine::ports::{
-    Artifact, Fault, InvocationLimits, Kind, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit,
+    Artifact, Fault, InvocationLimits, Kind, NoHost, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit,
 };
 
 /// A sandbox in whose folder the runner's compiled code may lie already: it takes a second to make.
@@ -35,7 +35,7 @@ async fn call_with(
     let prepared = uploaded(sandbox, source).await.unwrap_or_else(|error| panic!("{source}: {error}"));
     let mut invocation = invocation(&prepared, input);
     change(&mut invocation.limits);
-    sandbox.runtime.invoke(invocation).await
+    sandbox.runtime.invoke(invocation, NoHost::shared()).await
 }
 
 async fn call(sandbox: &Sandbox, source: &str, input: &str) -> Outcome {
@@ -261,7 +261,7 @@ async fn every_attempt_is_alone() {
         export default () => [globalThis.calls, ++own]";
     let prepared = uploaded(&sandbox, source).await.expect("fits");
     for _ in 0..5 {
-        let outcome = sandbox.runtime.invoke(invocation(&prepared, "1")).await;
+        let outcome = sandbox.runtime.invoke(invocation(&prepared, "1"), NoHost::shared()).await;
         assert_eq!(outcome.result.expect("answer").as_str(), "[1,1]");
     }
     assert_eq!(result(&sandbox, "return [].seen ?? 'clean'").await, json!("clean"));
@@ -274,7 +274,7 @@ async fn time_stands_and_chance_does_not() {
     let prepared = uploaded(&sandbox, source).await.expect("fits");
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let outcome = sandbox.runtime.invoke(invocation(&prepared, "1")).await;
+        let outcome = sandbox.runtime.invoke(invocation(&prepared, "1"), NoHost::shared()).await;
         let [now, passed, zone, first, second]: [f64; 5] =
             serde_json::from_str(outcome.result.expect("answer").as_str()).expect("numbers");
         assert!(now > 1.7e12 && now < 1e13 && passed == 0.0 && zone == 0.0, "{now} {passed} {zone}");
@@ -463,7 +463,7 @@ async fn a_restart_runs_what_was_uploaded() {
     let sandbox = Sandbox::new();
     let prepared = uploaded(&sandbox, "export default (n) => n + 1").await.expect("fits");
     let sandbox = sandbox.restarted();
-    let outcome = sandbox.runtime.invoke(invocation(&prepared, "41")).await;
+    let outcome = sandbox.runtime.invoke(invocation(&prepared, "41"), NoHost::shared()).await;
     assert_eq!(outcome.result.expect("answer").as_str(), "42");
     let again = uploaded(&sandbox, "export default (n) => n + 1").await.expect("fits");
     assert_eq!(again.digest, prepared.digest);

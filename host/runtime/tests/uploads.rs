@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{Artifact, Kind, Runtime, RuntimeError};
+use stepwell_engine::ports::{Artifact, Kind, NoHost, Runtime, RuntimeError};
 use stepwell_runtime::CompilerCommand;
 
 fn wat(text: &str) -> Vec<u8> {
@@ -140,12 +140,12 @@ async fn damaged_code_is_never_loaded_but_made_again() {
     for damage in [changed, good[..good.len() / 2].to_vec(), Vec::new(), b"something else".to_vec()] {
         std::fs::write(file(), damage).expect("written");
         sandbox = sandbox.restarted();
-        assert!(sandbox.runtime.invoke(invocation(&prepared, "1")).await.result.is_ok());
+        assert!(sandbox.runtime.invoke(invocation(&prepared, "1"), NoHost::shared()).await.result.is_ok());
         assert_eq!(std::fs::read(file()).expect("file").len(), good.len(), "made again");
     }
     std::fs::remove_dir_all(&folder).expect("removed");
     sandbox = sandbox.restarted();
-    assert!(sandbox.runtime.invoke(invocation(&prepared, "1")).await.result.is_ok());
+    assert!(sandbox.runtime.invoke(invocation(&prepared, "1"), NoHost::shared()).await.result.is_ok());
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_damaged_original_is_not_compiled() {
     std::fs::remove_dir_all(&sandbox.config.cache_dir).expect("removed");
     let sandbox = sandbox.restarted();
     sandbox.originals.0.lock().expect("lock").insert(prepared.digest, Bytes::from_static(b"other"));
-    let outcome = sandbox.runtime.invoke(invocation(&prepared, "1")).await;
+    let outcome = sandbox.runtime.invoke(invocation(&prepared, "1"), NoHost::shared()).await;
     assert!(format!("{:?}", outcome.result).contains("damaged"), "{outcome:?}");
 }
 

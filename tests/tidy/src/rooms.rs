@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["stepwell-core", "stepwell-expression"]),
     ("store", &["stepwell-core", "stepwell-engine"]),
     ("runtime", &["stepwell-core", "stepwell-engine"]),
+    ("egress", &["stepwell-core", "stepwell-engine"]),
     ("agent", &["stepwell-core", "stepwell-engine"]),
     (
         "server",
@@ -19,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stepwell-engine",
             "stepwell-store",
             "stepwell-runtime",
+            "stepwell-egress",
             "stepwell-agent",
         ],
     ),

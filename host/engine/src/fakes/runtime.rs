@@ -1,7 +1,8 @@
 //! A runtime whose functions are closures, and that writes down who called it.
 
 use crate::ports::{
-    Artifact, Fault, Form, FunctionMeta, Invocation, Kind, LogLine, Outcome, Prepared, Runtime, RuntimeError, Usage,
+    Artifact, Fault, Form, FunctionMeta, Host, Invocation, Kind, LogLine, Outcome, Prepared, Runtime, RuntimeError,
+    Usage,
 };
 use sha2::{Digest as _, Sha256};
 use std::future::Future;
@@ -56,7 +57,7 @@ impl Runtime for FakeRuntime {
         Ok(Prepared { digest, kind, functions: vec![meta], imports: Vec::new(), compile_ms: 0 })
     }
 
-    async fn invoke(&self, invocation: Invocation) -> Outcome {
+    async fn invoke(&self, invocation: Invocation, _host: Arc<dyn Host>) -> Outcome {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(invocation.clone());
         let result = (self.behaviour)(invocation).await;
         Outcome { result, usage: Usage::default(), log: self.log.clone() }

@@ -1,12 +1,19 @@
 //! What the engine needs of the world, as traits. Adapters implement them; none knows another.
 
 mod clock;
+mod egress;
+mod host;
 mod listing;
 mod notes;
 mod runtime;
 mod store;
 
 pub use clock::{Clock, Entropy};
+pub use egress::{Connection, Egress};
+pub use host::{
+    Answer, Ask, Draft, Expected, Host, HttpBody, HttpFault, HttpFaultKind, HttpRequest, HttpResponse, HttpTimeouts,
+    NoHost, Refusal, Refused, SecretText,
+};
 pub use listing::{ExecutionFilter, ExecutionList, LIST_LOOKS, ListPlace, Summary};
 pub use notes::{Note, NoteSlot, Notes};
 pub use runtime::{

@@ -1,5 +1,6 @@
 //! The runtime: checks and compiles artifacts, and makes one call of one function inside the sandbox.
 
+use super::host::Host;
 use super::store::{Store, StoreError};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -261,6 +262,7 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`RuntimeError::Unfit`] if the artifact is at fault.
     async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError>;
 
-    /// Makes one call. Never panics and never blocks the caller's thread; dropping the future stops the guest.
-    async fn invoke(&self, invocation: Invocation) -> Outcome;
+    /// Makes one call; what the guest asks for besides computing, this host answers. Never panics and never blocks the caller's thread;
+    /// dropping the future stops the guest.
+    async fn invoke(&self, invocation: Invocation, host: Arc<dyn Host>) -> Outcome;
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
-    Artifact, ComponentSource, Fault, Invocation, InvocationContext, InvocationLimits, Outcome, Prepared, Runtime,
-    RuntimeError, StoreError, Unfit,
+    Artifact, ComponentSource, Fault, Invocation, InvocationContext, InvocationLimits, NoHost, Outcome, Prepared,
+    Runtime, RuntimeError, StoreError, Unfit,
 };
 use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
 
@@ -101,7 +101,7 @@ impl Sandbox {
         let prepared = self.upload(artifact).await.expect("fits");
         let mut invocation = invocation(&prepared, input);
         change(&mut invocation.limits);
-        self.runtime.invoke(invocation).await
+        self.runtime.invoke(invocation, NoHost::shared()).await
     }
 }
 

@@ -1,0 +1,1 @@
+//! The Egress port: the one room that connects to addresses that a tenant names.

@@ -1,0 +1,24 @@
+//! Egress: the one way out. Whoever asks has checked the grants; the adapter checks the addresses.
+
+use super::host::{HttpFault, HttpRequest, HttpResponse};
+use stepwell_core::ids::TenantId;
+
+/// For whom a connection is made, and what it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// Whose function asks: connections are counted per tenant.
+    pub tenant: TenantId,
+    /// The attempt's deadline: everything ends then, milliseconds since 1970.
+    pub deadline_ms: u64,
+}
+
+/// The port.
+#[async_trait::async_trait]
+pub trait Egress: Send + Sync + 'static {
+    /// Resolves the host once, connects to an address that was checked, sends the request as it is, and waits for the head of the
+    /// answer. It follows no redirects.
+    ///
+    /// # Errors
+    /// [`HttpFault`]: an address that nobody may reach, no connection, too slow, too large.
+    async fn send(&self, connection: Connection, request: HttpRequest) -> Result<HttpResponse, HttpFault>;
+}
