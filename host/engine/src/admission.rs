@@ -52,7 +52,7 @@ impl Engine {
     pub async fn start_execution(&self, tenant: TenantId, request: StartRequest) -> Result<ExecutionId, Error> {
         self.accepting()?;
         let input = request.input.clone().unwrap_or_else(Payload::empty_object);
-        self.check_size(&input)?;
+        self.check_size(tenant, &input)?;
         // First of all: the same request gets the same answer, whatever has become of the workflow since (P7).
         let document = match self.first_answer(tenant, &request, &input).await? {
             Some(Known::Execution(id)) => return Ok(id),
@@ -76,7 +76,7 @@ impl Engine {
             input: input.clone(),
             event: None,
             pins,
-            limits: self.inner.limits.execution,
+            limits: self.limits_of(tenant).execution,
             parent: None,
             depth: 0,
             hops: 0,
@@ -179,8 +179,8 @@ impl Engine {
         ExecutionId::new(self.inner.ports.clock.now().0, random)
     }
 
-    pub(crate) fn check_size(&self, input: &Payload) -> Result<(), Error> {
-        let limit = self.inner.limits.execution.payload_bytes;
+    pub(crate) fn check_size(&self, tenant: TenantId, input: &Payload) -> Result<(), Error> {
+        let limit = self.limits_of(tenant).execution.payload_bytes;
         if input.as_str().len() as u64 <= limit {
             return Ok(());
         }

@@ -28,7 +28,7 @@ impl Engine {
     pub async fn answer_approval(&self, tenant: TenantId, id: &str, answer: Answer) -> Result<Value, Error> {
         self.accepting()?;
         check_texts(&answer)?;
-        self.check_data(&answer)?;
+        self.check_data(tenant, &answer)?;
         let (live, run) = self.asked(tenant, id).await?;
         // Who may not answer, or comes too late, is told that first.
         may_answer(&live.execution(), &live.workflow, run, &answer)?;
@@ -58,8 +58,8 @@ impl Engine {
         told.await.map_err(|e| Error::broken("an answer was lost", &e))
     }
 
-    fn check_data(&self, answer: &Answer) -> Result<(), Error> {
-        let limit = self.inner.limits.execution.payload_bytes;
+    fn check_data(&self, tenant: TenantId, answer: &Answer) -> Result<(), Error> {
+        let limit = self.limits_of(tenant).execution.payload_bytes;
         let length = answer.data.as_ref().map_or(0, |data| data.as_str().len() as u64);
         if length <= limit {
             return Ok(());

@@ -8,7 +8,9 @@ use crate::logs::AttemptLog;
 use crate::ports::{
     Fault, Invocation, InvocationContext, InvocationLimits, LogLine, NoHost, Note, NoteSlot, Notes, Outcome, Usage,
 };
+use crate::scheduler::Share;
 use crate::secrets::Redactor;
+use crate::tenant_limits::TenantLimits;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call};
@@ -57,8 +59,10 @@ impl Engine {
 
     /// Runs an attempt from the wait for its turn to the commit of its result.
     pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
-        let Some(turn) = self.inner.scheduler.turn(live.key.tenant).await else { return };
-        let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return };
+        let Some(mut turn) = self.inner.scheduler.turn(live.key.tenant, self.share(live.key.tenant)).await else {
+            return;
+        };
+        let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return turn.unused() };
         let Some(secrets) = self.secrets_of(live, &mut cancelled).await else { return live.stop(run) };
         let called = secrets.and_then(|secrets| match call(&execution, &live.workflow, run, &secrets) {
             Ok(call) => Ok((call, secrets)),
@@ -86,10 +90,12 @@ impl Engine {
             }
             Err(failure) => {
                 live.stop(run);
+                turn.unused();
                 return self.happened(live, &self.step_failed((run, attempt), failure, Usage::default())).await;
             }
         };
         live.stop(run);
+        turn.used(&outcome.usage);
         drop(turn);
         log_lines(live, run, attempt, &outcome.log);
         let entry = match outcome.result {
@@ -154,7 +160,8 @@ impl Engine {
         let trace = started.as_ref().and_then(|started| started.trigger.traceparent.as_ref());
         // Each attempt is a span of its own: it may call others before it fails.
         let trace = trace.map(|trace| trace.below(&format!("{}/{attempt}", call.idempotency_key)).to_string());
-        let timeout = Duration::from_millis(call.timeout_ms).min(self.inner.limits.attempt_timeout);
+        let limits = self.limits_of(live.key.tenant);
+        let timeout = Duration::from_millis(call.timeout_ms).min(limits.attempt_timeout);
         let context = InvocationContext {
             function: call.pin.function,
             execution_id: live.key.id.to_string(),
@@ -166,7 +173,7 @@ impl Engine {
             deadline_ms: self.deadline_ms(timeout),
             extra: callback.into_iter().chain(trace.map(|trace| (TRACE.to_owned(), trace))).collect(),
         };
-        let limits = self.invocation_limits(timeout);
+        let limits = invocation_limits(&limits, timeout);
         Invocation { tenant: live.key.tenant, component: call.pin.component, context, input: call.input, limits }
     }
 
@@ -174,15 +181,10 @@ impl Engine {
         self.inner.ports.clock.now().plus(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)).0
     }
 
-    fn invocation_limits(&self, timeout: Duration) -> InvocationLimits {
-        let limits = &self.inner.limits;
-        InvocationLimits {
-            timeout,
-            fuel: limits.fuel,
-            memory_bytes: limits.memory_bytes,
-            output_bytes: usize::try_from(limits.execution.payload_bytes).unwrap_or(usize::MAX),
-            log_bytes: limits.log_bytes,
-        }
+    /// What a tenant has of the slots.
+    fn share(&self, tenant: TenantId) -> Share {
+        let limits = self.limits_of(tenant);
+        Share { weight: limits.weight, at_once: limits.attempts_running }
     }
 
     /// `functions.execute`: one call, no execution, no retry; what it logs is not kept.
@@ -198,7 +200,8 @@ impl Engine {
         self.accepting()?;
         let function = self.inner.registry.callee(tenant, id).await?;
         let function = function.ok_or_else(|| Error::NotFound { what: "function", id: id.to_owned() })?;
-        let timeout = Duration::from_secs(30).min(self.inner.limits.attempt_timeout);
+        let limits = self.limits_of(tenant);
+        let timeout = Duration::from_secs(30).min(limits.attempt_timeout);
         let mut unique = [0; 16];
         self.inner.ports.entropy.fill(&mut unique);
         let context = InvocationContext {
@@ -212,14 +215,26 @@ impl Engine {
             deadline_ms: self.deadline_ms(timeout),
             extra: trace.map(|trace| (TRACE.to_owned(), trace.to_string())).into_iter().collect(),
         };
-        let limits = self.invocation_limits(timeout);
+        let limits = invocation_limits(&limits, timeout);
         let invocation = Invocation { tenant, component: function.digest, context, input, limits };
-        let turn = self.inner.scheduler.turn(tenant).await;
-        let _turn = turn.ok_or_else(|| Error::Unavailable("it is shutting down".to_owned()))?;
+        let turn = self.inner.scheduler.turn(tenant, self.share(tenant)).await;
+        let mut turn = turn.ok_or_else(|| Error::Unavailable("it is shutting down".to_owned()))?;
         let (_never, cancelled) = oneshot::channel();
         let outcome = self.invoke(invocation, cancelled).await;
         let outcome = outcome.ok_or_else(|| Error::Unavailable("the call was stopped".to_owned()))?;
+        turn.used(&outcome.usage);
         Ok(outcome.result.map_err(failure))
+    }
+}
+
+fn invocation_limits(limits: &TenantLimits, timeout: Duration) -> InvocationLimits {
+    InvocationLimits {
+        timeout,
+        fuel: limits.fuel,
+        memory_bytes: limits.memory_bytes,
+        output_bytes: usize::try_from(limits.execution.payload_bytes).unwrap_or(usize::MAX),
+        log_bytes: limits.log_bytes,
+        weight: limits.weight,
     }
 }
 

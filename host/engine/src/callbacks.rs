@@ -35,7 +35,7 @@ impl Engine {
         let not_found = || Error::NotFound { what: "callback", id: String::new() };
         let read = self.inner.signer.read(Purpose::Callback, token);
         let Callback(tenant, id, run, attempt) = read.ok_or_else(not_found)?;
-        self.check_result(&outcome)?;
+        self.check_result(tenant, &outcome)?;
         let live = self.rouse(ExecutionKey { tenant, id }).await?.ok_or_else(used)?;
         // A token may know of a later state than a store that was put back to an earlier one.
         let known = live.execution().run(run).is_some_and(|run| run.attempts >= attempt);
@@ -58,8 +58,8 @@ impl Engine {
         }
     }
 
-    fn check_result(&self, outcome: &Result<Payload, Failure>) -> Result<(), Error> {
-        let limit = self.inner.limits.execution.payload_bytes;
+    fn check_result(&self, tenant: TenantId, outcome: &Result<Payload, Failure>) -> Result<(), Error> {
+        let limit = self.limits_of(tenant).execution.payload_bytes;
         let said = outcome.as_ref().map_or_else(|failure| failure.details.as_ref(), Some);
         let length = said.map_or(0, |said| said.as_str().len() as u64);
         if length <= limit {

@@ -12,6 +12,7 @@ use crate::scheduler::Scheduler;
 use crate::schedules::Clockwork;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
+use crate::tenant_limits::{Allowances, TenantLimits};
 use crate::tenants::Tenants;
 use crate::timers::Timers;
 use crate::tokens::Signer;
@@ -53,7 +54,8 @@ pub(crate) struct Inner {
     pub limits: Limits,
     pub committer: Committer,
     pub registry: Registry,
-    pub tenants: Tenants,
+    pub tenants: Arc<Tenants>,
+    pub allowances: Arc<Allowances>,
     pub signer: Signer,
     pub secrets: Secrets,
     pub live: LiveTable,
@@ -82,6 +84,8 @@ impl Engine {
         let loops = Supervisor::default();
         let committer = Committer::start(Arc::clone(&ports.store), &loops);
         let clockwork = Clockwork::new(ports.clock.now());
+        let tenants = Arc::new(Tenants::load(Arc::clone(&ports.store)).await?);
+        let allowances = Arc::new(Allowances::new(limits, Arc::clone(&tenants)));
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&ports.store),
             runtime: Arc::clone(&ports.runtime),
@@ -89,7 +93,7 @@ impl Engine {
             committer: committer.clone(),
             keyring: Arc::clone(&ports.keyring),
             dues: Arc::clone(&clockwork.dues),
-            limits,
+            allowances: Arc::clone(&allowances),
         });
         let secrets = Secrets::new(SecretsParts {
             store: Arc::clone(&ports.store),
@@ -98,7 +102,6 @@ impl Engine {
             keyring: Arc::clone(&ports.keyring),
             most: limits.secrets,
         });
-        let tenants = Tenants::load(Arc::clone(&ports.store)).await?;
         let signer = Signer::load(ports.store.as_ref(), &committer, ports.entropy.as_ref()).await?;
         let inner = Arc::new(Inner {
             signer,
@@ -107,6 +110,7 @@ impl Engine {
             committer,
             registry,
             tenants,
+            allowances,
             secrets,
             live: LiveTable::default(),
             events: Events::default(),
@@ -157,6 +161,12 @@ impl Engine {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// What a tenant may use now.
+    #[must_use]
+    pub fn limits_of(&self, tenant: TenantId) -> TenantLimits {
+        self.inner.allowances.of(tenant)
     }
 
     /// Whether new work can be taken.

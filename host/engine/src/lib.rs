@@ -39,6 +39,7 @@ mod secrets;
 mod starting;
 mod subscriptions;
 mod supervisor;
+mod tenant_limits;
 mod tenants;
 mod timers;
 mod tokens;
@@ -78,6 +79,7 @@ pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};
 pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
 };
+pub use tenant_limits::{Allowances, Ceilings, TenantLimits};
 pub use tenants::{Tenant, TenantStatus, Tenants};
 pub use webhooks::{
     DeliveryPart, DeliveryQuery, DeliveryStatus, Incoming, Received, Route, Unreadable, Unsigned, Webhook,

@@ -1,6 +1,7 @@
 //! The numbers of `limits.md` that the engine enforces. Each has a name there, and its reason.
 
 use crate::scheduler::Slots;
+use crate::tenant_limits::Ceilings;
 use std::time::Duration;
 use stepwell_core::execution::ExecutionLimits;
 
@@ -39,6 +40,16 @@ pub struct Limits {
     pub webhook_deliveries: usize,
     /// `event_batch`: events in one request. All are in memory until the last one is kept.
     pub event_batch: usize,
+    /// `executions_unfinished` per tenant, except the default one: each costs a place in memory or in the store.
+    pub executions_unfinished: u64,
+    /// `attempts_waiting` per tenant: a queue that only grows is answered before it is long.
+    pub attempts_waiting: u64,
+    /// `starts_per_second` per tenant, except the default one; twice as many at once.
+    pub starts_per_second: u64,
+    /// `stored_bytes` per tenant, except the default one.
+    pub stored_bytes: u64,
+    /// What quotas may raise these to.
+    pub ceilings: Ceilings,
     /// Attempts at once.
     pub slots: Slots,
     /// How long a shutdown waits for running attempts.
@@ -64,6 +75,11 @@ impl Default for Limits {
             event_hops: 16,
             webhook_deliveries: 10_000,
             event_batch: 1_000,
+            executions_unfinished: 100_000,
+            attempts_waiting: 100_000,
+            starts_per_second: 200,
+            stored_bytes: 10 << 30,
+            ceilings: Ceilings::default(),
             slots: Slots { total: 64, per_tenant: 64 },
             grace: Duration::from_secs(30),
         }

@@ -38,7 +38,7 @@ impl Engine {
     /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
     pub(crate) async fn start_as(&self, key: ExecutionKey, new: NewExecution) -> Result<(), Error> {
         self.accepting()?;
-        self.check_size(&new.input)?;
+        self.check_size(key.tenant, &new.input)?;
         if self.inner.ports.store.record(key).await?.is_some() {
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl Engine {
             input: new.input,
             event: new.event,
             pins,
-            limits: self.inner.limits.execution,
+            limits: self.limits_of(key.tenant).execution,
             parent: new.parent,
             depth: new.depth,
             hops: new.hops,

@@ -104,6 +104,7 @@ fn invocation(prepared: &Prepared) -> Invocation {
             memory_bytes: 128 << 20,
             output_bytes: 256 << 10,
             log_bytes: 64 << 10,
+            weight: 1,
         },
     }
 }

@@ -28,6 +28,7 @@ mod loaded;
 mod runner;
 mod runtime;
 mod scripts;
+mod slices;
 mod stdio;
 mod text;
 mod ticker;

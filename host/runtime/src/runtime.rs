@@ -9,6 +9,7 @@ use crate::linker::{State, linker};
 use crate::loaded::{Callable, Loaded, LoadedComponents, Misfit};
 use crate::runner::{self, Runner, Script};
 use crate::scripts;
+use crate::slices::Slices;
 use crate::ticker::Ticker;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -27,6 +28,7 @@ pub struct WasmtimeRuntime {
     shared: Arc<Shared>,
     /// Guests have threads of their own: what they compute never holds a thread of the API. `None` only while dropping.
     guests: Option<tokio::runtime::Runtime>,
+    slices: Arc<Slices>,
 }
 
 pub(crate) struct Shared {
@@ -57,8 +59,10 @@ impl WasmtimeRuntime {
         let engine = serving.engine;
         let cache = Cache::open(&config.cache_dir, config.cache_key, &engine)
             .map_err(|source| SetupError::Cache { path: config.cache_dir.clone(), source })?;
+        let threads = config.guest_threads.max(1);
         let guests = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(config.guest_threads.max(1))
+            .worker_threads(threads)
+            .on_thread_start(be_nice)
             .thread_name_fn(guest_name())
             .enable_time() // sleeping guests
             .build()
@@ -77,7 +81,7 @@ impl WasmtimeRuntime {
             ticker: Ticker::start(engine.weak()).map_err(SetupError::Threads)?,
             engine,
         };
-        Ok(Self { shared: Arc::new(shared), guests: Some(guests) })
+        Ok(Self { shared: Arc::new(shared), guests: Some(guests), slices: Slices::new(threads) })
     }
 
     /// Whether instances come from a pool.
@@ -95,6 +99,17 @@ impl Drop for WasmtimeRuntime {
     }
 }
 
+/// How much the guests' threads stand back, from 0 to 19. At 10 a thread that serves requests gets nine tenths of a processor that
+/// both want; without such threads the guests have all of it.
+const NICE: i32 = 10;
+
+/// Requests go before guests: on Linux a niceness is a thread's own.
+fn be_nice() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "guests have the priority of requests");
+    }
+}
+
 fn guest_name() -> impl Fn() -> String + Send + Sync + 'static {
     let number = std::sync::atomic::AtomicUsize::new(0);
     move || format!("guest-{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
@@ -102,9 +117,9 @@ fn guest_name() -> impl Fn() -> String + Send + Sync + 'static {
 
 #[async_trait::async_trait]
 impl Runtime for WasmtimeRuntime {
-    async fn prepare(&self, _tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
+    async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
         let artifact = match artifact {
-            Artifact { form: Form::JavaScript, bytes } => return self.check(bytes).await,
+            Artifact { form: Form::JavaScript, bytes } => return self.check(tenant, bytes).await,
             Artifact { form: Form::Wasm, bytes } => bytes,
         };
         let most = self.shared.component_bytes;
@@ -133,7 +148,9 @@ impl Runtime for WasmtimeRuntime {
             Err(fault) => return failed(fault),
         };
         let shared = Arc::clone(&self.shared);
-        let attempt = guests.spawn(async move { shared.invoke(&loaded, (&invocation, host)).await });
+        let share = (invocation.tenant, invocation.limits.weight);
+        let attempt = async move { shared.invoke(&loaded, (&invocation, host)).await };
+        let attempt = guests.spawn(self.slices.share(share, attempt));
         let _abort = AbortOnDrop(attempt.abort_handle());
         attempt.await.unwrap_or_else(|error| failed(lost(&error)))
     }
@@ -141,13 +158,14 @@ impl Runtime for WasmtimeRuntime {
 
 impl WasmtimeRuntime {
     /// Checks a script on the guests' threads: it runs there.
-    async fn check(&self, source: Bytes) -> Result<Prepared, RuntimeError> {
+    async fn check(&self, tenant: TenantId, source: Bytes) -> Result<Prepared, RuntimeError> {
         let gone = || RuntimeError::Unavailable("the server is shutting down".to_owned());
         let guests = self.guests.as_ref().ok_or_else(gone)?;
         let (digest, text) = (digest(&source), scripts::text(&source)?);
         let runner = self.shared.runner().await?;
         let shared = Arc::clone(&self.shared);
-        let check = guests.spawn(async move { scripts::check(&shared, &runner, &text).await });
+        let check =
+            guests.spawn(self.slices.share((tenant, 1), async move { scripts::check(&shared, &runner, &text).await }));
         let _abort = AbortOnDrop(check.abort_handle());
         let check_ms = check.await.map_err(|error| RuntimeError::Unavailable(format!("the check: {error}")))??;
         Ok(prepared(digest, scripts::facts(), check_ms))

@@ -17,6 +17,7 @@ const LIMITS: InvocationLimits = InvocationLimits {
     memory_bytes: 128 << 20,
     output_bytes: 64 << 10,
     log_bytes: 0,
+    weight: 1,
 };
 /// How long a check waits while all slots are taken by calls.
 const PATIENCE: Duration = Duration::from_secs(30);

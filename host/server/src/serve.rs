@@ -164,7 +164,8 @@ fn runtime(config: &Config, store: &Arc<dyn Store>) -> Result<Arc<dyn Runtime>, 
     let key = CacheKey::load_or_create(&config.data.join("compiled.key"))?;
     let folder = config.data.join("compiled");
     let mut runtime = RuntimeConfig::new(folder, key, config.compiler.clone(), Arc::new(Arc::clone(store)));
-    runtime.component_bytes = config.limits.component_bytes;
+    // What a tenant may upload is checked before it comes there.
+    runtime.component_bytes = config.limits.component_bytes.max(config.limits.ceilings.component_bytes);
     runtime.max_concurrent = u32::try_from(config.limits.slots.total).unwrap_or(u32::MAX);
     Ok(Arc::new(WasmtimeRuntime::new(runtime)?))
 }

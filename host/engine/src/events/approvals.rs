@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::live::Live;
 use serde_json::{Map, Value, json};
 use stepwell_core::execution::{Command, Execution, RunIx, Wait};
+use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 
 /// People who get a link with the event; for others it can be asked for. A link has a third of a kilobyte.
@@ -43,13 +44,13 @@ impl Engine {
             data.insert("links".to_owned(), json!(links));
         }
         let hops = next.started.as_ref().map_or(0, |started| started.hops).saturating_add(1);
-        let data = self.fitting(data);
+        let data = self.fitting(live.key.tenant, data);
         Some(OwnEvent { id: format!("{id}.{what}"), kind: format!("stepwell.approval.{what}"), data, hops })
     }
 
     /// As much of it as a payload may hold.
-    fn fitting(&self, mut data: Map<String, Value>) -> Payload {
-        let most = self.inner.limits.execution.payload_bytes;
+    fn fitting(&self, tenant: TenantId, mut data: Map<String, Value>) -> Payload {
+        let most = self.limits_of(tenant).execution.payload_bytes;
         let mut payload = Payload::from_value(&Value::Object(data.clone()));
         for key in SPARED {
             if payload.as_str().len() as u64 <= most {

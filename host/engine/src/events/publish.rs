@@ -88,7 +88,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::publish`], but for [`Error::Unavailable`].
-    pub fn check_event(&self, new: &NewEvent) -> Result<(), Error> {
+    pub fn check_event(&self, tenant: TenantId, new: &NewEvent) -> Result<(), Error> {
         check_foreign(new)?;
         let size = |payload: &Option<Payload>| payload.as_ref().map_or(0, |payload| payload.as_str().len());
         let quoted = |text: &str| json!(text).to_string().len();
@@ -96,7 +96,7 @@ impl Engine {
         let given = |text: &Option<String>| quoted(text.as_deref().unwrap_or_default());
         let texts = quoted(&new.kind) + quoted(&new.source) + 2 * given(&new.id) + given(&new.timestamp);
         let data = size(&new.data) + size(&new.resources) + size(&new.metadata);
-        self.check_size_of_event(texts + data + MEMBERS_BYTES)
+        self.check_size_of_event(tenant, texts + data + MEMBERS_BYTES)
     }
 
     pub(super) async fn publish_as(
@@ -163,12 +163,12 @@ impl Engine {
         let text = serde_json::to_string(&shown).map_err(|e| Error::broken("an event cannot be written", &e))?;
         let event = Payload::parse(&text)
             .map_err(|error| Error::WrongShape { field: "data", message: format!("the event: {error}") })?;
-        self.check_size_of_event(event.as_str().len())?;
+        self.check_size_of_event(tenant, event.as_str().len())?;
         Ok(Published { v: 1, id, kind: new.kind.clone(), source: new.source.clone(), received, hops, event })
     }
 
-    fn check_size_of_event(&self, size: usize) -> Result<(), Error> {
-        let (size, limit) = (size as u64, self.inner.limits.execution.payload_bytes);
+    fn check_size_of_event(&self, tenant: TenantId, size: usize) -> Result<(), Error> {
+        let (size, limit) = (size as u64, self.limits_of(tenant).execution.payload_bytes);
         if size <= limit {
             return Ok(());
         }

@@ -126,6 +126,8 @@ pub struct InvocationLimits {
     pub output_bytes: usize,
     /// Bytes of log, stdout and stderr that are kept.
     pub log_bytes: usize,
+    /// The tenant's share of the processors, against the weights of others that compute at the same time.
+    pub weight: u32,
 }
 
 /// What a function is told about its attempt: the WIT record `context`.

@@ -139,7 +139,7 @@ impl Registry {
     }
 
     async fn room_for_an_agent(&self, tenant: TenantId) -> Result<(), Error> {
-        let most = self.limits.agents;
+        let most = self.allowances.limits().agents;
         if self.all(tenant, DocumentKind::Agent, most).await?.len() < most {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl Registry {
     /// # Errors
     /// The store's.
     pub async fn agents(&self, tenant: TenantId) -> Result<Vec<Agent>, Error> {
-        let all = self.all(tenant, DocumentKind::Agent, self.limits.agents).await?;
+        let all = self.all(tenant, DocumentKind::Agent, self.allowances.limits().agents).await?;
         all.iter().map(|(_, bytes)| read(bytes)).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Functions: which artifact each id stands for, version by version.
 
 use super::revisions::changed_by_others;
-use super::{CHANGES_AT_ONCE, Precondition, Registry, numbered, read, removal, write};
+use super::{CHANGES_AT_ONCE, LISTED, Precondition, Registry, numbered, read, removal, write};
 use crate::Error;
 use crate::ports::{Artifact, DocumentKind, Expect, Form, FunctionMeta, Kind, Prepared, Transition};
 use bytes::Bytes;
@@ -112,13 +112,17 @@ impl Registry {
         precondition: &Precondition,
     ) -> Result<Deployed, Error> {
         check_id(&upload.id)?;
-        self.check_size(&upload)?;
+        self.check_size(tenant, &upload)?;
         let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
         let chosen = choose(&upload, &prepared)?;
-        let known = self.all(tenant, DocumentKind::Function, self.limits.functions).await?;
+        let most = self.allowances.of(tenant).functions;
+        let known = self.all(tenant, DocumentKind::Function, LISTED.max(most)).await?;
         let fresh = chosen.iter().filter(|(id, _)| !known.iter().any(|(known, _)| known == id)).count();
-        if known.len() + fresh > self.limits.functions {
-            let message = format!("{} functions are stored, the most that a tenant may have", self.limits.functions);
+        if known.len() + fresh > most && fresh > 0 {
+            let message = format!(
+                "{} functions are stored, and {most} are the most that this tenant may have (limit `functions`): delete some first",
+                known.len()
+            );
             return Err(Error::LimitReached { limit: "functions", message });
         }
         for (id, _) in &chosen {
@@ -141,15 +145,15 @@ impl Registry {
     /// [`Error::Refused`], [`Error::InvalidScript`] or [`Error::TooLarge`] if it is at fault.
     pub(super) async fn check_upload(&self, tenant: TenantId, upload: &Upload) -> Result<Vec<String>, Error> {
         check_id(&upload.id)?;
-        self.check_size(upload)?;
+        self.check_size(tenant, upload)?;
         let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
         Ok(choose(upload, &prepared)?.into_iter().map(|(id, _)| id).collect())
     }
 
-    fn check_size(&self, upload: &Upload) -> Result<(), Error> {
+    fn check_size(&self, tenant: TenantId, upload: &Upload) -> Result<(), Error> {
         let (most, limit) = match upload.artifact.form {
-            Form::Wasm => (self.limits.component_bytes, "component_bytes"),
-            Form::JavaScript => (self.limits.script_bytes, "script_bytes"),
+            Form::Wasm => (self.allowances.of(tenant).component_bytes, "component_bytes"),
+            Form::JavaScript => (self.allowances.limits().script_bytes, "script_bytes"),
         };
         let length = upload.bytes().len();
         if length <= most {
@@ -258,7 +262,7 @@ impl Registry {
     /// # Errors
     /// The store's.
     pub async fn functions(&self, tenant: TenantId) -> Result<Vec<Function>, Error> {
-        let all = self.all(tenant, DocumentKind::Function, self.limits.functions).await?;
+        let all = self.all(tenant, DocumentKind::Function, LISTED.max(self.allowances.of(tenant).functions)).await?;
         all.iter().map(|(_, bytes)| read(bytes)).collect()
     }
 }

@@ -26,10 +26,10 @@ pub use workflows::StoredWorkflow;
 
 use crate::Error;
 use crate::committer::Committer;
-use crate::limits::Limits;
 use crate::ports::{Clock, DocumentKind, DocumentWrite, Expect, Page, Runtime, Store};
 use crate::schedules::Dues;
 use crate::secrets::Keyring;
+use crate::tenant_limits::Allowances;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,13 +43,16 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     committer: Committer,
     keyring: Arc<Keyring>,
-    limits: Limits,
+    allowances: Arc<Allowances>,
     workflows: Arc<Cache<(String, Option<u32>), StoredWorkflow>>,
     functions: Arc<Cache<String, Function>>,
     triggers: Arc<Triggers>,
     dues: Arc<Dues>,
     schemas: Schemas,
 }
+
+/// So many are listed even if a tenant may no longer have as many.
+const LISTED: usize = 10_000;
 
 /// How often a change is tried again because another one of the same id came first.
 const CHANGES_AT_ONCE: u32 = 64;
@@ -75,21 +78,21 @@ pub struct RegistryParts {
     /// Is told of schedules that change.
     pub(crate) dues: Arc<Dues>,
     /// How much a tenant may have.
-    pub limits: Limits,
+    pub allowances: Arc<Allowances>,
 }
 
 impl Registry {
     /// An empty cache over the store.
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
-        let RegistryParts { store, runtime, clock, committer, keyring, dues, limits } = parts;
+        let RegistryParts { store, runtime, clock, committer, keyring, dues, allowances } = parts;
         Self {
             store,
             runtime,
             clock,
             committer,
             keyring,
-            limits,
+            allowances,
             workflows: Arc::default(),
             functions: Arc::default(),
             triggers: Arc::default(),

@@ -3,7 +3,7 @@
 use super::schedules::ScheduleRows;
 use super::webhook_secrets::{Hidden, SealedSecrets};
 use super::webhooks::{is_claim, taken};
-use super::{Registry, numbered, read, removal, write};
+use super::{LISTED, Registry, numbered, read, removal, write};
 use crate::Error;
 use crate::answers::form_faults;
 use crate::ports::{CommitError, DocumentKind, DocumentWrite, Expect, Transition};
@@ -165,10 +165,14 @@ impl Registry {
     }
 
     pub(super) async fn room_for_a_workflow(&self, tenant: TenantId) -> Result<(), Error> {
-        if self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await?.len() < self.limits.workflows {
+        let most = self.allowances.of(tenant).workflows;
+        let known = self.all(tenant, DocumentKind::Workflow, LISTED.max(most)).await?.len();
+        if known < most {
             return Ok(());
         }
-        let message = format!("{} workflows are stored, the most that a tenant may have", self.limits.workflows);
+        let message = format!(
+            "{known} workflows are stored, and {most} are the most that this tenant may have (limit `workflows`): delete some first"
+        );
         Err(Error::LimitReached { limit: "workflows", message })
     }
 
@@ -252,7 +256,9 @@ impl Registry {
     /// The store's.
     pub async fn workflows(&self, tenant: TenantId) -> Result<Vec<Arc<StoredWorkflow>>, Error> {
         let mut all = Vec::new();
-        for (id, _) in self.all(tenant, DocumentKind::Workflow, self.limits.workflows).await? {
+        for (id, _) in
+            self.all(tenant, DocumentKind::Workflow, LISTED.max(self.allowances.of(tenant).workflows)).await?
+        {
             match self.workflow(tenant, &id).await {
                 Ok(stored) => all.push(stored),
                 Err(Error::NotFound { .. }) => {} // deleted a moment ago

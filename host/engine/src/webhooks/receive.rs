@@ -9,7 +9,7 @@ use crate::Error;
 use crate::engine::Engine;
 use crate::registry::reference;
 use stepwell_core::definition::Scheme;
-use stepwell_core::ids::ExecutionId;
+use stepwell_core::ids::{ExecutionId, TenantId};
 use stepwell_core::payload::Payload;
 use zeroize::Zeroizing;
 
@@ -78,7 +78,7 @@ impl Engine {
             }
         };
         let signature = if webhook.trigger()?.signed { "valid" } else { "none" };
-        let body = match read(&request).and_then(|body| self.sized(body)) {
+        let body = match read(&request).and_then(|body| self.sized(webhook.tenant, body)) {
             Ok(body) => body,
             Err(why) => {
                 let refusal = Refusal { scheme, signature, code: why.code.clone(), reason: why.message.clone() };
@@ -107,8 +107,8 @@ impl Engine {
     }
 
     /// A form, and text, may become longer as JSON.
-    fn sized(&self, body: Payload) -> Result<Payload, Unreadable> {
-        match self.check_size(&body) {
+    fn sized(&self, tenant: TenantId, body: Payload) -> Result<Payload, Unreadable> {
+        match self.check_size(tenant, &body) {
             Ok(()) => Ok(body),
             Err(error) => Err(Unreadable { code: error.code(), message: error.to_string() }),
         }

@@ -139,6 +139,7 @@ pub fn limits() -> InvocationLimits {
         memory_bytes: 128 << 20,
         output_bytes: 256 << 10,
         log_bytes: 64 << 10,
+        weight: 1,
     }
 }
 

@@ -114,7 +114,7 @@ pub async fn assign(
     Id(id): Id,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     extract::json(request, (payload, "payload_bytes")).await?;
     app.engine().registry().assign(caller.tenant, &id).await?;
     json(StatusCode::OK, &json!({}))

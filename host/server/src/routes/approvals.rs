@@ -120,7 +120,7 @@ pub async fn answer(
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
     caller.needs("approve")?;
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let body: AnswerBody = extract::typed(request, size).await?;
     let (by, groups) = somebody(&caller, body.by)?;

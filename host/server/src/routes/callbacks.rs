@@ -57,7 +57,7 @@ fn yes() -> bool {
     security(())
 )]
 pub async fn complete(State(app): State<App>, Id(token): Id, Whole(request): Whole) -> Result<Response, ApiError> {
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits().ceilings.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let body: Body = extract::typed(request, size).await?;
     let outcome = match (body.result, body.failure) {

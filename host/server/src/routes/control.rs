@@ -111,7 +111,7 @@ pub async fn rerun(
     Id(id): Id,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let body: RerunBody = optional(request, (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes")).await?;
     let latest = match body.revision.as_deref() {
         None | Some("pinned") => false,

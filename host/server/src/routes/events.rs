@@ -15,6 +15,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use stepwell_core::definition::is_type_pattern;
+use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_engine::{EventQuery, NewEvent};
 use utoipa::{IntoParams, ToSchema};
@@ -61,7 +62,7 @@ struct EventBody {
     responses((status = 201, description = "The event, or the events of a batch", body = shapes::Published), (status = 200, description = "The first ones with these sources and ids", body = shapes::Published))
 )]
 pub async fn publish(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let new = match cloudevents::form(request.headers()) {
         Form::Own => own(extract::typed(request, size).await?)?,
@@ -103,7 +104,7 @@ async fn publish_batch(app: &App, caller: &Caller, request: Request) -> Result<R
         let message = format!("the batch has {} events; at most {most} are accepted (limit `event_batch`)", list.len());
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "event_batch", message));
     }
-    let events = batch(app, &list)?;
+    let events = batch((app, caller.tenant), &list)?;
     let publications = events.into_iter().map(|new| app.engine().publish(caller.tenant, new));
     let mut publications = stream::iter(publications).buffered(AT_ONCE);
     let (mut text, mut any_new) = (String::from("["), false);
@@ -121,12 +122,12 @@ async fn publish_batch(app: &App, caller: &Caller, request: Request) -> Result<R
 }
 
 /// The events of a batch, or the faults of all of them.
-fn batch(app: &App, list: &[Payload]) -> Result<Vec<NewEvent>, ApiError> {
+fn batch((app, tenant): (&App, TenantId), list: &[Payload]) -> Result<Vec<NewEvent>, ApiError> {
     let (mut events, mut faults) = (Vec::with_capacity(list.len()), Vec::new());
     for (nth, event) in list.iter().enumerate() {
         match cloudevents::structured(event) {
             Ok(new) => {
-                match app.engine().check_event(&new) {
+                match app.engine().check_event(tenant, &new) {
                     Ok(()) => {}
                     Err(stepwell_engine::Error::WrongShape { field, message }) => {
                         faults.push((format!("{nth}/{field}"), message));

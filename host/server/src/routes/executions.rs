@@ -58,7 +58,7 @@ pub async fn trigger(
     let in_header =
         in_header.transpose().map_err(|_| ApiError::wrong_shape("idempotencyKey", "the key is not ASCII"))?;
     let trace = extract::trace(request.headers());
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let body: TriggerBody = extract::typed(request, size).await?;
     let start = StartRequest {

@@ -14,9 +14,10 @@ use axum::response::Response;
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{Artifact, Form};
-use stepwell_engine::{Deployed, Error, Limits, Upload};
+use stepwell_engine::{Deployed, Error, Upload};
 use utoipa::{IntoParams, ToSchema};
 
 /// What a body may have beside an artifact or an input, bytes.
@@ -139,7 +140,7 @@ pub async fn upload(
     let conditions = conditions(request.headers())?;
     let form = form(request.headers())?;
     let _turn = app.uploads().turn().await?;
-    let bytes = extract::bytes(request, size(app.engine().limits(), form)).await?;
+    let bytes = extract::bytes(request, size(&app, caller.tenant, form)).await?;
     let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes } };
     let deployed = app.engine().registry().deploy_if(caller.tenant, upload, &conditions).await?;
     answer(StatusCode::OK, &deployed)
@@ -161,10 +162,10 @@ fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
 }
 
 /// The most bytes of an artifact, with the limit's name.
-fn size(limits: &Limits, form: Form) -> (usize, &'static str) {
+fn size(app: &App, tenant: TenantId, form: Form) -> (usize, &'static str) {
     match form {
-        Form::Wasm => (limits.component_bytes, "component_bytes"),
-        Form::JavaScript => (limits.script_bytes, "script_bytes"),
+        Form::Wasm => (app.engine().limits_of(tenant).component_bytes, "component_bytes"),
+        Form::JavaScript => (app.engine().limits().script_bytes, "script_bytes"),
     }
 }
 
@@ -186,7 +187,7 @@ struct CreateBody {
     responses((status = 201, description = "What it came to", body = shapes::Deployed))
 )]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
-    let most = app.engine().limits().component_bytes / 3 * 4 + ENVELOPE_BYTES;
+    let most = app.engine().limits_of(caller.tenant).component_bytes / 3 * 4 + ENVELOPE_BYTES;
     let _turn = app.uploads().turn().await?;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let artifact = artifact(body.wasm, body.source)?;
@@ -245,7 +246,7 @@ struct ExecuteBody {
     responses((status = 200, description = "The raw output", body = serde_json::Value))
 )]
 pub async fn execute(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let trace = extract::trace(request.headers());
     let body: ExecuteBody = extract::typed(request, size).await?;

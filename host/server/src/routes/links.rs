@@ -142,7 +142,7 @@ async fn sent(app: &App, request: Request) -> Result<Sent, ApiError> {
         let message = "answer with the page's buttons, or by the API: POST /approvals/{id} with JSON and a key";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let payload = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits().ceilings.payload_bytes).unwrap_or(usize::MAX);
     let most = payload.saturating_mul(ESCAPED).saturating_add(ENVELOPE_BYTES);
     let bytes = extract::bytes(request, (most, "payload_bytes")).await?;
     let mut sent = Sent::new();

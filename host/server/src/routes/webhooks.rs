@@ -46,7 +46,7 @@ async fn take(app: &App, (tenant, path): (TenantId, String), request: Request) -
     let method = request.method().as_str().to_owned();
     let route = app.engine().webhook(tenant, &path, &method).await?;
     let head = head(&request, (method, path));
-    let most = usize::try_from(app.engine().limits().execution.payload_bytes).unwrap_or(usize::MAX);
+    let most = usize::try_from(app.engine().limits_of(tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     // Read in any case: who still sends would not see the answer.
     let body = extract::bytes(request, (most, "payload_bytes")).await;
     let webhook = match route {
