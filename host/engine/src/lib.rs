@@ -51,6 +51,8 @@ mod webhooks;
 pub mod contract;
 #[cfg(any(test, feature = "testing"))]
 pub mod fakes;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzzing;
 pub mod ports;
 
 #[cfg(test)]

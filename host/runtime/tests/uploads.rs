@@ -16,30 +16,6 @@ fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).expect("wat")
 }
 
-/// A section in front of the others of a core module.
-fn with_metadata(module: &[u8], metadata: &str) -> Vec<u8> {
-    let name = "stepwell:meta";
-    let mut section = leb(name.len());
-    section.extend_from_slice(name.as_bytes());
-    section.extend_from_slice(metadata.as_bytes());
-    let mut out = module[..8].to_vec();
-    out.push(0);
-    out.extend(leb(section.len()));
-    out.extend(section);
-    out.extend_from_slice(&module[8..]);
-    out
-}
-
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    bytes
-}
-
 #[tokio::test]
 async fn what_does_not_fit_is_refused_with_its_code() {
     let sandbox = Sandbox::new();
@@ -68,7 +44,7 @@ async fn what_does_not_fit_is_refused_with_its_code() {
         (wat(handler), "wrong_world", "has another type"),
         (wat("(component (core module (memory i64 1)))"), "unsupported_feature", "64-bit"),
         (wat(&format!("(component {})", "(core module)".repeat(33))), "component_too_complex", "at most 32"),
-        (with_metadata(&guests::echo(), "{\"name\":\"a b\"}"), "invalid_metadata", "a b"),
+        (guests::with_metadata(&guests::echo(), "{\"name\":\"a b\"}"), "invalid_metadata", "a b"),
     ] {
         let refusal = sandbox.refusal(artifact).await;
         assert_eq!(refusal.code, code, "{}", refusal.message);
@@ -103,8 +79,10 @@ async fn metadata_is_read_and_its_absence_is_a_function_without_a_name() {
     let prepared = sandbox.upload(guests::echo()).await.expect("fits");
     assert_eq!((prepared.kind, prepared.functions.len()), (Kind::CoreModule, 1));
     assert_eq!(prepared.functions[0].name, None);
-    let module =
-        with_metadata(&guests::echo(), "{\"name\":\"a\",\"description\":\"x\"}\n{\"name\":\"b\",\"inputSchema\":{}}\n");
+    let module = guests::with_metadata(
+        &guests::echo(),
+        "{\"name\":\"a\",\"description\":\"x\"}\n{\"name\":\"b\",\"inputSchema\":{}}\n",
+    );
     let prepared = sandbox.upload(module).await.expect("fits");
     let names: Vec<_> = prepared.functions.iter().map(|f| f.name.clone().unwrap_or_default()).collect();
     assert_eq!(names, ["a", "b"]);

@@ -3,9 +3,10 @@
 //!
 //! `handler.run` takes one pointer to its parameters (the record `context`, 72 bytes, then the input's pointer and length)
 //! and returns one pointer to its result (canonical ABI).
+#![allow(dead_code, reason = "not every crate that tests with these uses all of them")]
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{PackageId, Resolve};
 
 /// The allocator, and what puts results together.
 const PRELUDE: &str = r#"
@@ -29,17 +30,65 @@ const PRELUDE: &str = r#"
 
 /// A core module with these items (imports first) and this body of `run`, whose parameter is `$p`.
 pub fn module(imports: &str, items: &str, run: &str) -> Vec<u8> {
-    let text = format!(
+    embedded(&text(imports, items, run))
+}
+
+fn text(imports: &str, items: &str, run: &str) -> String {
+    format!(
         r#"(module {imports} {PRELUDE} {items}
             (func $run (export "stepwell:function/handler@1.0.0#run") (param $p i32) (result i32) {run}))"#
-    );
-    let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    )
+}
+
+/// A core module in text form, with our world.
+pub fn embedded(text: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
+    let package = contract(&mut resolve);
+    with_world(text, &resolve, (package, "function"))
+}
+
+/// The same of a world of one's own, which may use ours and what its text brings along.
+pub fn in_world(wit: &str, world: &str, (imports, items, run): (&str, &str, &str)) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    contract(&mut resolve);
+    let package = resolve.push_str("attack.wit", wit).expect("the attack's world");
+    with_world(&text(imports, items, run), &resolve, (package, world))
+}
+
+fn contract(resolve: &mut Resolve) -> PackageId {
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/v1");
-    let (package, _) = resolve.push_path(wit).expect("the world");
-    let world = resolve.select_world(&[package], Some("function")).expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("embedded");
+    resolve.push_path(wit).expect("the world").0
+}
+
+fn with_world(text: &str, resolve: &Resolve, (package, world): (PackageId, &str)) -> Vec<u8> {
+    let mut module = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text:.4000}"));
+    let world = resolve.select_world(&[package], Some(world)).expect("the world");
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).expect("embedded");
     module
+}
+
+/// A section of metadata in front of the others of a core module.
+pub fn with_metadata(module: &[u8], metadata: &str) -> Vec<u8> {
+    let name = "stepwell:meta";
+    let mut section = leb(name.len());
+    section.extend_from_slice(name.as_bytes());
+    section.extend_from_slice(metadata.as_bytes());
+    let mut out = module[..8].to_vec();
+    out.push(0);
+    out.extend(leb(section.len()));
+    out.extend(section);
+    out.extend_from_slice(&module[8..]);
+    out
+}
+
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
 }
 
 /// Returns its input.

@@ -171,5 +171,12 @@ pub(super) fn is_signature_header(name: &str) -> bool {
         || standard::names().iter().any(|names| names.signature == name)
 }
 
+/// Both questions at once: for the fuzz target.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn is_signed(webhook: &WebhookTrigger, secret: &str, request: &Incoming, now: Timestamp) -> bool {
+    let secrets = [Zeroizing::new(secret.to_owned())];
+    scheme_of(webhook, request).is_ok_and(|scheme| verify((webhook, scheme), &secrets, request, now).is_ok())
+}
+
 #[cfg(test)]
 pub(super) mod tests;

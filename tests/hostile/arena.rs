@@ -1,0 +1,132 @@
+//! Where an attack takes place: a server, the tenant that attacks, and another one that works.
+
+use crate::support::{Answer, Client, Server};
+use crate::witness::Witness;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Enough for a tenth of a second of computing: an attacker may have more, but it would be more of the same.
+const FUEL: &str = "300000000";
+
+/// How guests are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// By the sandbox alone.
+    Thread,
+}
+
+impl Isolation {
+    pub const ALL: [Self; 1] = [Self::Thread];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Thread => "thread",
+        }
+    }
+}
+
+/// What came of an attempt to run something.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The upload was refused, with this code.
+    Refused(String),
+    /// The call failed, with this code.
+    Failed(String),
+    /// It answered.
+    Answered(Value),
+}
+
+impl Fate {
+    /// A code of a failed call.
+    pub fn failed(code: &str) -> Self {
+        Self::Failed(code.to_owned())
+    }
+
+    /// A code of a refused upload.
+    pub fn refused(code: &str) -> Self {
+        Self::Refused(code.to_owned())
+    }
+}
+
+pub struct Arena {
+    server: Server,
+    /// The tenant that attacks.
+    pub mallory: Client,
+    /// The tenant that must not notice.
+    pub acme: Client,
+    witness: Witness,
+    uploads: AtomicU32,
+}
+
+impl Arena {
+    pub fn new(isolation: Isolation, args: &[&str]) -> Self {
+        let mut all = vec!["--fuel", FUEL];
+        all.extend(args);
+        match isolation {
+            Isolation::Thread => {}
+        }
+        let server = Server::start_with(&all);
+        let (mallory, acme) = (server.client.clone(), server.client.clone());
+        let witness = Witness::start(acme.clone());
+        Self { server, mallory, acme, witness, uploads: AtomicU32::new(0) }
+    }
+
+    /// Where the server's own files are.
+    pub fn folder(&self) -> std::path::PathBuf {
+        self.server.folder().path().join("data")
+    }
+
+    /// The server is there, and the other tenant has worked all the time.
+    pub fn close(mut self) {
+        let worked = self.witness.stop();
+        assert!(!worked.is_empty() && self.server.is_alive());
+        assert_eq!(self.acme.get("/readyz").ok(200)["status"], "ready");
+    }
+
+    /// Uploads under a fresh id.
+    pub fn upload(&self, wasm: &[u8]) -> Result<String, Box<Answer>> {
+        let id = format!("attack-{}", self.uploads.fetch_add(1, Ordering::Relaxed));
+        let answer = self.mallory.put_wasm(&format!("/functions/{id}"), wasm);
+        if answer.status == 200 { Ok(id) } else { Err(Box::new(answer)) }
+    }
+
+    /// The code with which an upload is refused.
+    pub fn refusal(&self, wasm: &[u8]) -> String {
+        match self.upload(wasm) {
+            Err(answer) => answer.error(422),
+            Ok(id) => panic!("{id} was accepted"),
+        }
+    }
+
+    /// Uploads a component and calls it once.
+    pub fn fate(&self, wasm: &[u8]) -> Fate {
+        self.fate_with(wasm, &json!({"n": 1}))
+    }
+
+    /// The same with this input.
+    pub fn fate_with(&self, wasm: &[u8], input: &Value) -> Fate {
+        match self.upload(wasm) {
+            Ok(id) => self.call(&id, input),
+            Err(answer) => Fate::Refused(answer.error(422)),
+        }
+    }
+
+    /// Uploads a script and calls it once.
+    pub fn script(&self, source: &str) -> Fate {
+        let id = format!("script-{}", self.uploads.fetch_add(1, Ordering::Relaxed));
+        let answer = self.mallory.put_script(&format!("/functions/{id}"), source);
+        if answer.status == 200 { self.call(&id, &json!({"n": 1})) } else { Fate::Refused(answer.error(422)) }
+    }
+
+    /// Calls a function directly.
+    pub fn call(&self, id: &str, input: &Value) -> Fate {
+        let answer = self.mallory.post("/functions/execute", &json!({"functionId": id, "input": input}));
+        if answer.status == 200 { Fate::Answered(answer.body) } else { Fate::Failed(answer.error(422)) }
+    }
+
+    /// A workflow of the attacker's, started; its end.
+    pub fn run(&self, definition: &Value, input: &Value) -> Value {
+        let workflow = self.mallory.post("/workflows", definition).ok(201);
+        self.mallory.run(workflow["id"].as_str().expect("id"), input)
+    }
+}
