@@ -10,5 +10,6 @@ pub mod payload;
 pub mod picture;
 pub mod schedule;
 pub mod secrets;
+pub mod target;
 pub mod time;
 pub mod trace;
