@@ -1,9 +1,11 @@
 //! Where an attack takes place: a server, the tenant that attacks, and another one that works.
 
 use crate::support::{Answer, Client, Server};
-use crate::witness::Witness;
+use crate::witness::{Witness, prepare};
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Enough for a tenth of a second of computing: an attacker may have more, but it would be more of the same.
 const FUEL: &str = "300000000";
@@ -54,20 +56,23 @@ pub struct Arena {
     pub mallory: Client,
     /// The tenant that must not notice.
     pub acme: Client,
-    witness: Witness,
+    witness: Mutex<Option<Witness>>,
     uploads: AtomicU32,
 }
 
 impl Arena {
     pub fn new(isolation: Isolation, args: &[&str]) -> Self {
-        let mut all = vec!["--fuel", FUEL];
-        all.extend(args);
+        let mut all = args.to_vec();
+        if !args.contains(&"--fuel") {
+            all.extend(["--fuel", FUEL]);
+        }
         match isolation {
             Isolation::Thread => {}
         }
         let server = Server::start_with(&all);
         let (mallory, acme) = (server.client.clone(), server.client.clone());
-        let witness = Witness::start(acme.clone());
+        prepare(&acme);
+        let witness = Mutex::new(Some(Witness::start(acme.clone())));
         Self { server, mallory, acme, witness, uploads: AtomicU32::new(0) }
     }
 
@@ -76,9 +81,25 @@ impl Arena {
         self.server.folder().path().join("data")
     }
 
+    /// The other tenant stops working: how long each of its executions took.
+    pub fn pause(&self) -> Vec<Duration> {
+        let working = self.witness.lock().expect("nobody panicked").take();
+        working.map_or_else(Vec::new, Witness::stop)
+    }
+
+    /// The other tenant goes on.
+    pub fn resume(&self) {
+        *self.witness.lock().expect("nobody panicked") = Some(Witness::start(self.acme.clone()));
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     /// The server is there, and the other tenant has worked all the time.
     pub fn close(mut self) {
-        let worked = self.witness.stop();
+        let worked = self.pause();
         assert!(!worked.is_empty() && self.server.is_alive());
         assert_eq!(self.acme.get("/readyz").ok(200)["status"], "ready");
     }

@@ -1,7 +1,9 @@
 //! The hostile corpus: what strangers may try, each attack a test of its name, through the front door, while another tenant works.
 #![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+#[allow(dead_code, reason = "shared with the benchmark, which uses more of it")]
 mod arena;
+#[allow(dead_code, reason = "shared with the benchmark, which uses more of it")]
 mod corpus;
 #[path = "../it/described.rs"]
 mod described;

@@ -17,9 +17,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Uploads and composes what it needs, and sets to work.
+    /// Sets to work, on what [`prepare`] made.
     pub fn start(client: Client) -> Self {
-        prepare(&client);
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let works = std::thread::spawn(move || {
@@ -39,7 +38,8 @@ impl Witness {
     }
 }
 
-fn prepare(client: &Client) {
+/// Uploads and composes what the work needs.
+pub fn prepare(client: &Client) {
     client.upload("honest", &guest("fixtures/echo"));
     let step = |id: &str, next: Option<&str>| json!({"id": id, "type": "function", "function": "honest", "next": next});
     let mut steps = vec![step("first", Some("second")), step("second", None)];
@@ -49,7 +49,7 @@ fn prepare(client: &Client) {
 
 /// One execution, from the request to its end.
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is asked")]
-fn work(client: &Client, number: usize) -> Duration {
+pub fn work(client: &Client, number: usize) -> Duration {
     let begun = Instant::now();
     let body = json!({"workflowId": WORKFLOW, "input": {"number": number}});
     let mut ended = client.post("/workflows/trigger?wait=30s", &body).ok(200);

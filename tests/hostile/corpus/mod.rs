@@ -12,6 +12,8 @@ mod waiting;
 mod walls;
 
 use crate::arena::Arena;
+use crate::guests;
+use crate::support::guest;
 
 /// One of them.
 pub struct Attack {
@@ -47,4 +49,20 @@ pub fn all() -> Vec<&'static Attack> {
         definitions::ATTACKS,
     ];
     rooms.into_iter().flatten().collect()
+}
+
+/// Hostile functions that are quick to call, uploaded: for whoever calls them thousands of times.
+pub fn cheap(arena: &Arena) -> Vec<String> {
+    let run = |run: &str| guests::module("", "", run);
+    let mut all = vec![
+        run("(loop $more (br $more)) unreachable"),
+        run("(loop $more (br_if $more (i32.ne (i32.const -1) (memory.grow (i32.const 256))))) unreachable"),
+        run("(call $ok (i32.const 0) (i32.const -1))"),
+        run("(i32.const -8)"),
+        run("(call $run (local.get $p))"),
+        run("unreachable"),
+        waiting::waits("(loop $more (drop (call $after (i64.const 1))) (br $more)) unreachable"),
+    ];
+    all.extend(["floods_log", "floods_stdout", "exits", "panics"].map(|name| guest(&format!("fixtures/{name}"))));
+    all.iter().map(|wasm| arena.upload(wasm).unwrap_or_else(|answer| panic!("{:#}", answer.body))).collect()
 }

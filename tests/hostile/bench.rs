@@ -1,0 +1,146 @@
+//! What the attacks cost those who are not attacked: `cargo bench --profile dev --bench wall`.
+//!
+//! For each way of isolation, on one server: another tenant's workflow while nothing else happens and while the whole corpus is played, in
+//! turns; and the server's memory before and after ten thousand hostile calls. All figures are ratios of one run.
+#![allow(clippy::expect_used, clippy::panic, reason = "whoever runs it wants to see what went wrong")]
+
+mod arena;
+mod corpus;
+#[path = "../it/described.rs"]
+mod described;
+#[path = "../../host/runtime/tests/common/guests.rs"]
+mod guests;
+mod resident;
+#[path = "../it/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of `it`, which use more of it")]
+mod support;
+mod witness;
+
+use arena::{Arena, Isolation};
+use corpus::Attack;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Attacks of one round; idle rounds lie between.
+const ROUND: usize = 10;
+/// Attackers at a time.
+const ATTACKERS: usize = 2;
+/// The other tenant's executions of an idle round.
+const IDLE: usize = 60;
+/// Hostile calls whose memory is measured, and calls before the first look.
+const CALLS: usize = 10_000;
+const WARM: usize = 2_000;
+
+fn main() {
+    println!(
+        "isolation  idle p50/p99 ms   attacked p50/p99 ms   p99 ratio  executions  resident before/after MiB  ratio"
+    );
+    for isolation in Isolation::ALL {
+        let (idle, attacked) = latencies(isolation);
+        let (before, after) = memory(isolation);
+        let (idle, attacked) = (Spread::of(idle), Spread::of(attacked));
+        println!(
+            "{:9}  {:6.1} / {:6.1}   {:8.1} / {:8.1}   {:9.2}  {:10}  {:12.1} / {:.1}  {:11.3}",
+            isolation.name(),
+            idle.median,
+            idle.worst,
+            attacked.median,
+            attacked.worst,
+            attacked.worst / idle.worst,
+            attacked.count,
+            before,
+            after,
+            after / before
+        );
+    }
+}
+
+/// Milliseconds.
+struct Spread {
+    median: f64,
+    /// The 99th percentile.
+    worst: f64,
+    count: usize,
+}
+
+impl Spread {
+    fn of(mut took: Vec<Duration>) -> Self {
+        took.sort_unstable();
+        let at = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)].as_secs_f64() * 1_000.0;
+        Self { median: at(50), worst: at(99), count: took.len() }
+    }
+}
+
+/// The other tenant's executions, idle and while attacks go on.
+fn latencies(isolation: Isolation) -> (Vec<Duration>, Vec<Duration>) {
+    // Attacks that bring servers, or arguments of their own, are for the tests.
+    let attacks: Vec<_> = corpus::all().into_iter().filter(|attack| attack.args.is_empty()).collect();
+    let arena = Arena::new(isolation, &[]);
+    arena.pause();
+    let (mut idle, mut attacked) = (Vec::new(), Vec::new());
+    for (round, part) in attacks.chunks(ROUND).enumerate() {
+        idle.extend((0..IDLE).map(|number| witness::work(&arena.acme, number)));
+        arena.resume();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..ATTACKERS {
+                scope.spawn(|| play(&arena, part, &next));
+            }
+        });
+        attacked.extend(arena.pause());
+        eprintln!("{}: {} of {} attacks", isolation.name(), round * ROUND + part.len(), attacks.len());
+    }
+    arena.resume();
+    arena.close();
+    (idle, attacked)
+}
+
+fn play(arena: &Arena, attacks: &[&Attack], next: &AtomicUsize) {
+    while let Some(attack) = attacks.get(next.fetch_add(1, Ordering::Relaxed)) {
+        // Some look at the codes of the server's numbers, which differ when others attack at the same time: the tests see to them.
+        if catch_unwind(AssertUnwindSafe(|| (attack.act)(arena))).is_err() {
+            eprintln!("{}: not as expected beside others", attack.name);
+        }
+    }
+}
+
+/// MiB of the server and its children, before and after.
+fn memory(isolation: Isolation) -> (f64, f64) {
+    let arena = Arena::new(isolation, &["--fuel", "20000000"]);
+    arena.pause();
+    let functions = corpus::cheap(&arena);
+    calls(&arena, &functions, WARM);
+    let before = resident::mebibytes(arena.pid());
+    for part in 1..=10 {
+        calls(&arena, &functions, CALLS / 10);
+        eprintln!(
+            "{}: {} hostile calls, {:.1} MiB",
+            isolation.name(),
+            part * CALLS / 10,
+            resident::mebibytes(arena.pid())
+        );
+    }
+    let after = resident::mebibytes(arena.pid());
+    arena.resume();
+    arena.close();
+    (before, after)
+}
+
+/// So many calls of these functions, several at a time.
+fn calls(arena: &Arena, functions: &[String], count: usize) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    arena.call(&functions[number % functions.len()], &serde_json::json!({"n": number}));
+                }
+            });
+        }
+    });
+}
