@@ -28,6 +28,9 @@ pub enum Command {
     /// Compile one component from standard input (the server starts this itself)
     #[command(hide = true)]
     CompileComponent,
+    /// Run the functions of one tenant (the server starts this itself, with --isolation process)
+    #[command(hide = true)]
+    RunGuests,
 }
 
 /// What `serve --help` says about the variables; they are no options, because anybody on the machine can read a command line.
@@ -61,9 +64,26 @@ pub struct ServeOptions {
     /// Connections at once; further ones are answered 503
     #[arg(long, value_name = "N", default_value_t = 4_096, value_parser = clap::value_parser!(u16).range(1..))]
     pub connections: u16,
+    /// Where functions run, each call in a sandbox of its own. `thread`: in the server's process. `process`: in processes that have no
+    /// access to files or network, one for each tenant that has something to run; a fault of the sandbox itself then stays within one
+    /// tenant, and each call costs some 50 microseconds more
+    #[arg(long, env = "STEPWELL_ISOLATION", value_enum, default_value_t = Isolation::Thread)]
+    pub isolation: Isolation,
+    /// Processes that run functions at once (with --isolation process)
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
     /// Fuel of one attempt: 10000000000 is about five seconds of compute
     #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
     pub fuel: u64,
+}
+
+/// Where functions run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Isolation {
+    /// In the server's process
+    Thread,
+    /// In processes of their own
+    Process,
 }
 
 /// An address that paths can be added to.

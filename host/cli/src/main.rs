@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         // Before any thread starts: it limits its own process and then reads what strangers sent.
         Command::CompileComponent => return stepwell_server::compile_child_main(),
+        Command::RunGuests => return serve::run_guests(),
         Command::Serve(options) => serve::serve(options),
         Command::Demo(options) => demo::demo(&options),
         Command::Graph(options) => look::graph(&options),

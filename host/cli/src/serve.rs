@@ -1,11 +1,12 @@
 //! `stepwell serve`.
 
-use crate::args::ServeOptions;
+use crate::args::{self, ServeOptions};
 use anyhow::{Context as _, bail};
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
-use stepwell_server::{CompilerCommand, Config, Limits, MasterKeySource, Server};
+use stepwell_server::{CompilerCommand, Config, Isolation, Limits, MasterKeySource, Server, WorkerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -47,18 +48,41 @@ fn master_key(file: Option<PathBuf>) -> anyhow::Result<MasterKeySource> {
     })
 }
 
+fn isolation(options: &ServeOptions, program: &Path) -> Isolation {
+    match options.isolation {
+        args::Isolation::Thread => Isolation::Thread,
+        args::Isolation::Process => {
+            let command = CompilerCommand { program: program.to_owned(), args: vec!["run-guests".to_owned()] };
+            Isolation::Process(WorkerConfig { at_once: usize::from(options.workers), ..WorkerConfig::new(command) })
+        }
+    }
+}
+
+/// A process that runs guests. What it logs goes to the server, which passes it on.
+pub fn run_guests() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
+    stepwell_server::guest_child_main()
+}
+
 async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program's own file is not found")?;
     let mut limits = Limits::default();
     limits.slots.total = usize::from(options.slots);
     limits.slots.per_tenant = usize::from(options.slots);
     limits.fuel = options.fuel;
+    let isolation = isolation(&options, &program);
     let config = Config {
         listen: options.listen,
         public_url: options.public_url,
         data: options.data,
         admin_key: admin_key(),
         master_key: master_key(options.master_key_file)?,
+        isolation,
         compiler: CompilerCommand { program, args: vec!["compile-component".to_owned()] },
         limits,
         connections: usize::from(options.connections),

@@ -280,5 +280,6 @@ fn failure(fault: Fault) -> Failure {
         Fault::InvalidOutput(why) => Failure::guest(code::INVALID_OUTPUT, format!("the result is {why}")),
         Fault::NoCapacity => Failure::host("the sandbox has no room"),
         Fault::Host(why) => Failure::host(why),
+        Fault::Lost(why) => Failure { retryable: true, ..Failure::host(why) },
     }
 }

@@ -64,7 +64,7 @@ async fn measure(artifact: Artifact, pooling: bool) -> f64 {
         config.runner = std::fs::read(path).expect("a runner").into();
     }
     config.pooling = pooling;
-    let sandbox = WasmtimeRuntime::new(config).expect("runtime");
+    let sandbox = WasmtimeRuntime::new(&config).expect("runtime");
     let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
     let invocation = invocation(&prepared);
     sandbox.invoke(invocation.clone(), NoHost::shared()).await.result.expect("answer");

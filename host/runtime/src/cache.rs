@@ -7,6 +7,7 @@
 
 use crate::config::CacheKey;
 use crate::engine::{compatibility, version};
+use bytes::{Buf as _, Bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -34,19 +35,28 @@ pub(crate) struct Facts {
 }
 
 /// Machine code that our own compiler made: it came from the child process in this run, or from a file with our tag.
-pub(crate) struct TrustedCode {
-    bytes: Vec<u8>,
-    start: usize,
-}
+pub(crate) struct TrustedCode(Bytes);
 
 impl TrustedCode {
     /// What the child process answered, `code` from byte `start` on.
     pub(crate) fn from_child(bytes: Vec<u8>, start: usize) -> Self {
-        Self { bytes, start }
+        Self::from_byte(bytes, start)
     }
 
-    fn code(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+    /// In a process that runs guests: what the server sent, which took it from its own child or from a file with our tag.
+    pub(crate) fn from_server(code: Bytes) -> Self {
+        Self(code)
+    }
+
+    fn from_byte(bytes: Vec<u8>, start: usize) -> Self {
+        let mut code = Bytes::from(bytes);
+        code.advance(start.min(code.len()));
+        Self(code)
+    }
+
+    /// The code itself, to be kept or sent.
+    pub(crate) fn code(&self) -> &Bytes {
+        &self.0
     }
 
     /// Loads the code into the engine.
@@ -57,8 +67,9 @@ impl TrustedCode {
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: `deserialize` requires bytes that wasmtime's own compiler produced, unchanged. A `TrustedCode` is made
         // only here: from the answer of our child process, or from a file whose HMAC was checked over these very bytes,
-        // in memory; `deserialize_file` would map a file that could change after the check.
-        unsafe { Component::deserialize(engine, self.code()) }
+        // in memory; `deserialize_file` would map a file that could change after the check. A process that runs guests gets
+        // one of these two from the server over a pair of sockets that nobody else has.
+        unsafe { Component::deserialize(engine, &self.0) }
     }
 }
 
@@ -125,7 +136,7 @@ impl Cache {
         let (length, rest) = rest.split_at_checked(LENGTH_BYTES)?;
         let length = usize::try_from(u32::from_le_bytes(length.try_into().ok()?)).ok()?;
         let facts = serde_json::from_slice(rest.get(..length)?).ok()?;
-        Some((facts, TrustedCode { start: TAG_BYTES + LENGTH_BYTES + length, bytes }))
+        Some((facts, TrustedCode::from_byte(bytes, TAG_BYTES + LENGTH_BYTES + length)))
     }
 
     fn mac(&self, name: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
@@ -176,7 +187,7 @@ mod tests {
         let folder = folder.path().join("code");
         let (cache, _) = filled(&folder);
         let (read, code) = cache.read(DIGEST).expect("there");
-        assert_eq!((read, code.code()), (facts(), &b"code"[..]));
+        assert_eq!((read, code.code()), (facts(), &Bytes::from_static(b"code")));
         assert!(cache.read(Digest([8; 32])).is_none());
         assert_eq!(std::fs::metadata(&folder).expect("folder").permissions().mode() & 0o777, 0o700);
         assert_eq!(std::fs::read_dir(&folder).expect("folder").count(), 1, "no temporary file is left");

@@ -14,6 +14,12 @@ const RUNNER: &[u8] = include_bytes!("../../../plugins/runner/runner.wasm");
 const COMPONENT_BYTES: usize = 32 << 20;
 /// Calls at a time by default: as many as one tenant may have (`limits.md`, `attempts_running`).
 const MAX_CONCURRENT: u32 = 64;
+/// Processes that run guests, by default: one is some 20 MB.
+const WORKERS: usize = 32;
+/// How long one stays without a call.
+const WORKER_IDLE: Duration = Duration::from_secs(60);
+/// Writable memory of one: 64 attempts with the default 128 MiB, and what the pool keeps ready.
+const WORKER_MEMORY_BYTES: u64 = 10 << 30;
 
 /// Settings of the runtime.
 #[derive(Clone)]
@@ -72,6 +78,29 @@ pub struct CompilerCommand {
     pub program: PathBuf,
     /// Usually the hidden subcommand.
     pub args: Vec<String>,
+}
+
+/// How guests get processes of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// The program: its `main` calls [`guest_child_main`](crate::guest_child_main) before it starts any thread. Usually this very program,
+    /// with its hidden subcommand.
+    pub command: CompilerCommand,
+    /// Processes at a time, each of one tenant. Where a further tenant has something to run, the one that was idle longest is ended; if
+    /// none is idle, the call waits.
+    pub at_once: usize,
+    /// After so long without a call a process is ended.
+    pub idle: Duration,
+    /// Writable memory of one process, bytes: what its calls may use together, with its own.
+    pub memory_bytes: u64,
+}
+
+impl WorkerConfig {
+    /// The default numbers.
+    #[must_use]
+    pub fn new(command: CompilerCommand) -> Self {
+        Self { command, at_once: WORKERS, idle: WORKER_IDLE, memory_bytes: WORKER_MEMORY_BYTES }
+    }
 }
 
 /// What one compilation may use.
@@ -159,6 +188,9 @@ pub enum SetupError {
         /// Why.
         source: std::io::Error,
     },
+    /// A process that runs guests.
+    #[error("a process that runs guests could not be started: {0} (`--isolation thread` needs none)")]
+    Worker(String),
     /// A thread.
     #[error("the threads that guests run on could not be started")]
     Threads(#[source] std::io::Error),

@@ -200,6 +200,7 @@ mod tests {
         let pooled = serving(2, true).expect("engine");
         let on_demand = serving(2, false).expect("engine");
         let child = compiling_without_compiler().expect("engine");
+        assert!(pooled.pooling && !on_demand.pooling);
         assert_eq!(compatibility(&pooled.engine), compatibility(&child));
         assert_eq!(compatibility(&on_demand.engine), compatibility(&child));
     }

@@ -13,7 +13,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 /// Components that are kept ready. Each is its machine code, some 160 KB for a small guest; a use of an older one reads
 /// its file again.
-const KEPT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+pub(crate) const KEPT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 /// A component whose imports are resolved.
 pub(crate) struct Loaded {
@@ -67,8 +67,8 @@ pub(crate) struct LoadedComponents(Mutex<LruCache<Digest, Arc<OnceCell<Arc<Calla
 
 impl LoadedComponents {
     /// None yet.
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(KEPT)))
+    pub(crate) fn new(kept: NonZeroUsize) -> Self {
+        Self(Mutex::new(LruCache::new(kept)))
     }
 
     /// The component of this digest. Several calls at a time load it once; a load that failed or was given up is made
@@ -101,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_at_the_same_time_load_once() {
-        let components = LoadedComponents::new();
+        let components = LoadedComponents::new(KEPT);
         let loads = AtomicUsize::new(0);
         let load = || async {
             loads.fetch_add(1, Ordering::SeqCst);
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_load_is_made_again() {
-        let components = LoadedComponents::new();
+        let components = LoadedComponents::new(KEPT);
         let digest = Digest([1; 32]);
         assert!(components.get(digest, async { Err::<Callable, _>("no") }).await.is_err());
         assert!(components.get(digest, async { Ok::<_, &str>(loaded()) }).await.is_ok());

@@ -10,6 +10,7 @@ use crate::loaded::Misfit;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::Digest;
+use stepwell_engine::ports::RuntimeError;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
 
@@ -25,6 +26,12 @@ pub(crate) fn cache_digest(artifact: &[u8]) -> Digest {
 /// Whether a stored artifact is a script: everything else that is ever stored is WebAssembly.
 pub(crate) fn is_script(artifact: &[u8]) -> bool {
     !artifact.starts_with(WASM_MAGIC)
+}
+
+/// The runner does not work: a fault of this build, about which the uploader can do nothing.
+pub(crate) fn broken(error: &str) -> RuntimeError {
+    tracing::error!(error, "the runner of scripts does not work");
+    RuntimeError::Unavailable("the runner of scripts does not work; the server's log says why".to_owned())
 }
 
 /// The runner, whose imports are resolved.

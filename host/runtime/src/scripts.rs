@@ -5,13 +5,13 @@ use crate::call;
 use crate::clock;
 use crate::compile::{Code, unfit};
 use crate::contract::Flaw;
+use crate::executor::Executor;
 use crate::runner::Runner;
-use crate::runtime::Shared;
 use std::time::Duration;
 use stepwell_engine::ports::{Fault, FunctionMeta, InvocationLimits, Kind, Place, RuntimeError, Unfit};
 
 /// What a check may use: the fuel of an attempt, because a script of a megabyte needs a good part of it to be parsed, in every attempt too.
-const LIMITS: InvocationLimits = InvocationLimits {
+pub(crate) const LIMITS: InvocationLimits = InvocationLimits {
     timeout: Duration::from_secs(20),
     fuel: 10_000_000_000,
     memory_bytes: 128 << 20,
@@ -20,7 +20,7 @@ const LIMITS: InvocationLimits = InvocationLimits {
     weight: 1,
 };
 /// How long a check waits while all slots are taken by calls.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What every script is: one function, which may be called by any name.
 pub(crate) fn facts() -> Facts {
@@ -43,24 +43,32 @@ pub(crate) fn text(source: &[u8]) -> Result<Box<str>, Unfit> {
     }
 }
 
-/// Runs the script's top-level code in a sandbox of its own; milliseconds that it took.
-pub(crate) async fn check(shared: &Shared, runner: &Runner, text: &str) -> Result<u64, RuntimeError> {
-    let busy = || RuntimeError::Unavailable("all slots of the sandbox are taken".to_owned());
+/// What a check found: nothing against the script, and the milliseconds that it took; or what is wrong with it.
+pub(crate) type Checked = Result<Result<u64, Flaw>, Fault>;
+
+/// Runs the script's top-level code in a sandbox of its own.
+pub(crate) async fn check(executor: &Executor, runner: &Runner, text: &str) -> Checked {
     let patience = clock::after(clock::now(), PATIENCE);
-    let slot = clock::until(patience, shared.slots.acquire()).await.and_then(Result::ok);
-    let _slot = slot.ok_or_else(busy)?;
-    let _busy = shared.ticker.busy();
+    let slot = clock::until(patience, executor.slots.acquire()).await.and_then(Result::ok);
+    let _slot = slot.ok_or(Fault::NoCapacity)?;
+    let _busy = executor.ticker.busy();
     let start = clock::now();
-    match Box::pin(call::check(runner, text, &LIMITS)).await {
-        Ok(Ok(())) => {}
+    let answer = Box::pin(call::check(runner, text, &LIMITS)).await?;
+    let elapsed = clock::now().saturating_duration_since(start);
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+    Ok(answer.map(|()| elapsed_ms))
+}
+
+/// What follows from it for the upload.
+pub(crate) fn verdict(checked: Checked) -> Result<u64, RuntimeError> {
+    match checked {
+        Ok(Ok(elapsed_ms)) => Ok(elapsed_ms),
         Ok(Err(Flaw { message, line, column })) => {
             let place = line.zip(column).map(|(line, column)| Place { line, column });
-            return Err(refusal(message, place).into());
+            Err(refusal(message, place).into())
         }
-        Err(fault) => return Err(judged(fault)),
+        Err(fault) => Err(judged(fault)),
     }
-    let elapsed = clock::now().saturating_duration_since(start);
-    Ok(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1))
 }
 
 /// A check that gave no answer.
@@ -72,8 +80,8 @@ fn judged(fault: Fault) -> RuntimeError {
         Fault::Trapped(_) | Fault::Exited(_) | Fault::OutputLimit | Fault::InvalidOutput(_) | Fault::Failed { .. } => {
             "ends the engine that runs it"
         }
-        Fault::NoCapacity => return RuntimeError::Unavailable("the sandbox has no room".to_owned()),
-        Fault::Host(why) => return RuntimeError::Unavailable(why),
+        Fault::NoCapacity => return RuntimeError::Unavailable("all slots of the sandbox are taken".to_owned()),
+        Fault::Host(why) | Fault::Lost(why) => return RuntimeError::Unavailable(why),
     };
     let message = format!(
         "the script's top-level code {what}: leave there only what every attempt needs first, and do the work in the function"

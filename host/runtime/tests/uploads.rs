@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{Artifact, Kind, NoHost, Runtime, RuntimeError};
+use stepwell_engine::ports::{Artifact, Kind, NoHost, RuntimeError};
 use stepwell_runtime::CompilerCommand;
 
 fn wat(text: &str) -> Vec<u8> {

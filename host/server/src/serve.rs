@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwell_engine::ports::{Clock, Runtime, Store};
 use stepwell_engine::{Engine, Limits, Ports};
-use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, SetupError, WasmtimeRuntime};
+use stepwell_runtime::{
+    CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, SetupError, WasmtimeRuntime, WorkerConfig,
+};
 use stepwell_store::{FileNotes, OpenError, SledConfig, SledStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,6 +23,15 @@ use tokio::sync::watch;
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// In-flight notes have room for twice the attempts that may run, so that those of the last process fit beside them.
 const NOTES_PER_SLOT: usize = 2;
+
+/// Where guests run. The sandbox round each call is the same.
+#[derive(Debug, Clone)]
+pub enum Isolation {
+    /// On threads of the server's process.
+    Thread,
+    /// In processes of their own, one for each tenant that has something to run.
+    Process(WorkerConfig),
+}
 
 /// What a server is told.
 #[derive(Debug, Clone)]
@@ -37,6 +48,8 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// The program that compiles components.
     pub compiler: CompilerCommand,
+    /// Where guests run.
+    pub isolation: Isolation,
     /// The numbers.
     pub limits: Limits,
     /// Connections at once; fewer where the process may not open so many files.
@@ -113,7 +126,7 @@ impl Server {
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let ports = Ports {
             public_url: public_url.trim_end_matches('/').to_owned(),
-            runtime: runtime(&config, &store)?,
+            runtime: runtime(&config, &store).await?,
             store,
             clock: Arc::new(SystemClock),
             entropy,
@@ -160,14 +173,21 @@ impl Server {
     }
 }
 
-fn runtime(config: &Config, store: &Arc<dyn Store>) -> Result<Arc<dyn Runtime>, StartError> {
+async fn runtime(config: &Config, store: &Arc<dyn Store>) -> Result<Arc<dyn Runtime>, StartError> {
     let key = CacheKey::load_or_create(&config.data.join("compiled.key"))?;
     let folder = config.data.join("compiled");
     let mut runtime = RuntimeConfig::new(folder, key, config.compiler.clone(), Arc::new(Arc::clone(store)));
     // What a tenant may upload is checked before it comes there.
     runtime.component_bytes = config.limits.component_bytes.max(config.limits.ceilings.component_bytes);
     runtime.max_concurrent = u32::try_from(config.limits.slots.total).unwrap_or(u32::MAX);
-    Ok(Arc::new(WasmtimeRuntime::new(runtime)?))
+    Ok(match &config.isolation {
+        Isolation::Thread => Arc::new(WasmtimeRuntime::new(&runtime)?),
+        Isolation::Process(workers) => {
+            let runtime = ProcessRuntime::new(&runtime, workers.clone())?;
+            runtime.try_out().await?;
+            Arc::new(runtime)
+        }
+    })
 }
 
 fn make_private(folder: &std::path::Path) -> std::io::Result<()> {

@@ -114,7 +114,7 @@ pub enum RuntimeError {
 }
 
 /// Limits of one attempt (`limits.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InvocationLimits {
     /// Wall time of instantiation and call together.
     pub timeout: Duration,
@@ -131,7 +131,7 @@ pub struct InvocationLimits {
 }
 
 /// What a function is told about its attempt: the WIT record `context`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InvocationContext {
     /// Which function of the component.
     pub function: String,
@@ -169,7 +169,7 @@ pub struct Invocation {
 }
 
 /// What a call used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// Fuel.
     pub fuel: u64,
@@ -225,6 +225,8 @@ pub enum Fault {
     NoCapacity,
     /// The host's fault: the component cannot be loaded, or our own code panicked.
     Host(String),
+    /// What ran the call is gone, for whatever reason, and with it the call: another attempt may succeed.
+    Lost(String),
 }
 
 /// What came of a call.

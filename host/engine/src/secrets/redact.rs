@@ -66,6 +66,7 @@ impl Redactor {
             Fault::Trapped(message) => Fault::Trapped(self.text(message)),
             Fault::InvalidOutput(why) => Fault::InvalidOutput(self.text(why)),
             Fault::Host(why) => Fault::Host(self.text(why)),
+            Fault::Lost(why) => Fault::Lost(self.text(why)),
             plain @ (Fault::StackOverflow
             | Fault::Exited(_)
             | Fault::OutOfFuel

@@ -24,6 +24,7 @@ fn every_fault_has_its_code() {
         (Fault::OutputLimit, "output_limit", "guest", false),
         (Fault::InvalidOutput("not valid JSON".into()), "invalid_output", "guest", false),
         (Fault::Host("the component is gone".into()), "host_fault", "host", false),
+        (Fault::Lost("the process that ran it is gone".into()), "host_fault", "host", true),
         (retryable("their_own"), "their_own", "guest", true),
     ] {
         let answer = outcome(fault);

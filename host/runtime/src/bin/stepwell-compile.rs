@@ -1,7 +1,10 @@
-//! The compiler's child process alone, for the tests and benchmarks of this crate; the server uses its own binary.
+//! The child processes alone, for the tests and benchmarks of this crate; the server uses its own binary.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stepwell_runtime::compile_child_main()
+    match std::env::args().nth(1).as_deref() {
+        Some("run-guests") => stepwell_runtime::guest_child_main(),
+        _ => stepwell_runtime::compile_child_main(),
+    }
 }

@@ -19,7 +19,7 @@ use stepwell_engine::ports::{
     Artifact, ComponentSource, Fault, Invocation, InvocationContext, InvocationLimits, NoHost, Outcome, Prepared,
     Runtime, RuntimeError, StoreError, Unfit,
 };
-use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
+use stepwell_runtime::{CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, WasmtimeRuntime, WorkerConfig};
 
 /// Originals in memory.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl ComponentSource for Originals {
 
 /// A runtime, its folder and its originals.
 pub struct Sandbox {
-    pub runtime: WasmtimeRuntime,
+    pub runtime: Arc<dyn Runtime>,
     pub config: RuntimeConfig,
     pub originals: Arc<Originals>,
     folder: tempfile::TempDir,
@@ -54,15 +54,14 @@ impl Sandbox {
         let mut config = RuntimeConfig::new(folder.path().join("code"), key, compiler, originals.clone());
         config.max_concurrent = 8;
         change(&mut config);
-        let runtime = WasmtimeRuntime::new(config.clone()).expect("runtime");
-        Self { runtime, config, originals, folder }
+        Self { runtime: runtime(&config), config, originals, folder }
     }
 
     /// As after a restart: nothing in memory, the folder as it is.
     pub fn restarted(self) -> Self {
         let Self { runtime, config, originals, folder } = self;
         drop(runtime);
-        let runtime = WasmtimeRuntime::new(config.clone()).expect("runtime");
+        let runtime = self::runtime(&config);
         Self { runtime, config, originals, folder }
     }
 
@@ -103,6 +102,20 @@ impl Sandbox {
         change(&mut invocation.limits);
         self.runtime.invoke(invocation, NoHost::shared()).await
     }
+}
+
+/// With processes in the tests that are about them, with threads in the others.
+fn runtime(config: &RuntimeConfig) -> Arc<dyn Runtime> {
+    if env!("CARGO_CRATE_NAME") == "processes" {
+        return Arc::new(ProcessRuntime::new(config, workers()).expect("runtime"));
+    }
+    Arc::new(WasmtimeRuntime::new(config).expect("runtime"))
+}
+
+/// How a process that runs guests is started here.
+pub fn workers() -> WorkerConfig {
+    let program = env!("CARGO_BIN_EXE_stepwell-compile").into();
+    WorkerConfig::new(CompilerCommand { program, args: vec!["run-guests".to_owned()] })
 }
 
 /// The fault of an outcome.

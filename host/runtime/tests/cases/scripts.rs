@@ -1,14 +1,12 @@
 //! Scripts on the runner: what they get, what they may answer, and how each misbehaviour ends.
 #![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-mod common;
-
-use common::{Sandbox, fault, invocation};
+use crate::common::{Sandbox, fault, invocation};
 use serde_json::{Value, json};
 use std::time::Duration;
 use stepwell_core::failure::Retry;
 use stepwell_engine::ports::{
-    Artifact, Fault, InvocationLimits, Kind, NoHost, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit,
+    Artifact, Fault, InvocationLimits, Kind, NoHost, Outcome, Place, Prepared, RuntimeError, Unfit,
 };
 
 /// A sandbox in whose folder the runner's compiled code may lie already: it takes a second to make.
@@ -473,7 +471,7 @@ async fn a_restart_runs_what_was_uploaded() {
 async fn an_upload_of_the_runner_itself_is_judged_like_any_other() {
     let sandbox = Sandbox::new();
     uploaded(&sandbox, "export default () => 1").await.expect("the runner is compiled, and its code kept");
-    let runner = include_bytes!("../../../plugins/runner/runner.wasm");
+    let runner = include_bytes!("../../../../plugins/runner/runner.wasm");
     let refusal = sandbox.refusal(&runner[..]).await;
     assert_eq!((refusal.code, refusal.place), ("wrong_world", None::<Place>), "{}", refusal.message);
 }

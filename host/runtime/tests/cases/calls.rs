@@ -1,11 +1,9 @@
 //! Calls of hand-made guests: faults that no compiler's output shows, and what holds between calls.
 #![allow(clippy::expect_used, reason = "these are tests")]
 
-mod common;
-
-use common::{Sandbox, fault, guests, invocation};
+use crate::common::{Sandbox, fault, guests, invocation};
 use std::time::Duration;
-use stepwell_engine::ports::{Fault, Invocation, NoHost, Outcome, Runtime};
+use stepwell_engine::ports::{Fault, Invocation, NoHost, Outcome};
 
 /// A call that ends only when it is dropped.
 async fn endless(sandbox: &Sandbox) -> Invocation {
@@ -175,7 +173,6 @@ async fn computing_guests_leave_the_thread_to_others() {
 #[tokio::test]
 async fn without_a_pool_it_works_the_same() {
     let sandbox = Sandbox::with(|config| config.pooling = false);
-    assert!(!sandbox.runtime.is_pooling());
     assert!(sandbox.call(guests::echo(), "1").await.result.is_ok());
 }
 

@@ -1,12 +1,10 @@
 //! Guests compiled from Rust: one per misbehaviour, each with the fault that the port promises.
 #![allow(clippy::panic, reason = "these are tests")]
 
-mod common;
-
-use common::{Sandbox, fault, guest, invocation};
+use crate::common::{Sandbox, fault, guest, invocation};
 use std::time::Duration;
 use stepwell_core::failure::Retry;
-use stepwell_engine::ports::{Fault, Kind, NoHost, Runtime};
+use stepwell_engine::ports::{Fault, Kind, NoHost};
 
 async fn fault_of(sandbox: &Sandbox, fixture: &str) -> Fault {
     fault(sandbox.call(guest(&format!("fixtures/{fixture}")), "null").await)

@@ -1,0 +1,11 @@
+//! What the port promises, with guests in processes of their own; and what holds for those processes.
+
+#[path = "cases/calls.rs"]
+mod calls;
+mod common;
+#[path = "cases/fixtures.rs"]
+mod fixtures;
+#[path = "cases/scripts.rs"]
+mod scripts;
+#[path = "cases/workers.rs"]
+mod workers;

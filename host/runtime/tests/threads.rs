@@ -1,0 +1,9 @@
+//! What the port promises, with guests on threads of the server's process.
+
+#[path = "cases/calls.rs"]
+mod calls;
+mod common;
+#[path = "cases/fixtures.rs"]
+mod fixtures;
+#[path = "cases/scripts.rs"]
+mod scripts;
