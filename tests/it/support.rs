@@ -167,6 +167,28 @@ impl Client {
         self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }
 
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send("PATCH", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// The same with another key.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// For the operator: a new tenant, and its first administrator.
+    pub fn tenant(&self, id: &str) -> Self {
+        self.post("/tenants", &json!({ "id": id })).ok(201);
+        self.key_of(id, &["admin"])
+    }
+
+    /// For the operator: somebody with these scopes in a tenant.
+    pub fn key_of(&self, id: &str, scopes: &[&str]) -> Self {
+        let made =
+            self.post(&format!("/tenants/{id}/keys"), &json!({ "scopes": scopes, "subject": "somebody" })).ok(201);
+        self.with_key(made["key"].as_str().expect("a key"))
+    }
+
     pub fn put(&self, path: &str, body: &Value) -> Answer {
         self.send("PUT", path, &[("content-type", "application/json")], body.to_string().as_bytes())
     }

@@ -8,7 +8,7 @@ use crate::logs::AttemptLog;
 use crate::ports::{
     Fault, Invocation, InvocationContext, InvocationLimits, LogLine, NoHost, Note, NoteSlot, Notes, Outcome, Usage,
 };
-use crate::scheduler::Share;
+use crate::scheduler::{Share, Turn};
 use crate::secrets::Redactor;
 use crate::tenant_limits::TenantLimits;
 use std::sync::Arc;
@@ -59,9 +59,7 @@ impl Engine {
 
     /// Runs an attempt from the wait for its turn to the commit of its result.
     pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
-        let Some(mut turn) = self.inner.scheduler.turn(live.key.tenant, self.share(live.key.tenant)).await else {
-            return;
-        };
+        let Some(mut turn) = self.turn(live.key.tenant).await else { return };
         let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return turn.unused() };
         let Some(secrets) = self.secrets_of(live, &mut cancelled).await else { return live.stop(run) };
         let called = secrets.and_then(|secrets| match call(&execution, &live.workflow, run, &secrets) {
@@ -104,6 +102,20 @@ impl Engine {
         };
         let log = AttemptLog::new(step, (run, attempt), outcome.log);
         self.happened_with(live, &entry, log).await;
+    }
+
+    /// A turn, for a tenant that may begin something. One that was suspended while it waited gives its turn back, and waits on.
+    async fn turn(&self, tenant: TenantId) -> Option<Turn> {
+        loop {
+            if !self.inner.tenants.admitted(tenant).await {
+                return None;
+            }
+            let mut turn = self.inner.scheduler.turn(tenant, self.share(tenant)).await?;
+            if self.inner.tenants.is_active(tenant) {
+                return Some(turn);
+            }
+            turn.unused();
+        }
     }
 
     /// The values of all secrets that the workflow reads: one of them gets to this function, or what an earlier one made of it. `None` if the
@@ -217,7 +229,7 @@ impl Engine {
         };
         let limits = invocation_limits(&limits, timeout);
         let invocation = Invocation { tenant, component: function.digest, context, input, limits };
-        let turn = self.inner.scheduler.turn(tenant, self.share(tenant)).await;
+        let turn = self.turn(tenant).await;
         let mut turn = turn.ok_or_else(|| Error::Unavailable("it is shutting down".to_owned()))?;
         let (_never, cancelled) = oneshot::channel();
         let outcome = self.invoke(invocation, cancelled).await;

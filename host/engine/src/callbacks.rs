@@ -29,12 +29,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the token is none of ours; [`Error::Conflict`] (`callback_used`) if the step no longer waits for it;
-    /// [`Error::TooLarge`].
+    /// [`Error::Forbidden`] `tenant_suspended`: it may be sent again later; [`Error::TooLarge`].
     pub async fn complete(&self, token: &str, outcome: Result<Payload, Failure>) -> Result<(), Error> {
         self.accepting()?;
         let not_found = || Error::NotFound { what: "callback", id: String::new() };
         let read = self.inner.signer.read(Purpose::Callback, token);
         let Callback(tenant, id, run, attempt) = read.ok_or_else(not_found)?;
+        self.inner.tenants.check(tenant).map_err(|error| if_there(error, not_found))?;
         self.check_result(tenant, &outcome)?;
         let live = self.rouse(ExecutionKey { tenant, id }).await?.ok_or_else(used)?;
         // A token may know of a later state than a store that was put back to an earlier one.
@@ -71,6 +72,11 @@ impl Engine {
         );
         Err(Error::TooLarge { limit: "payload_bytes", message })
     }
+}
+
+/// A deleted tenant has no callbacks.
+fn if_there(error: Error, not_found: impl Fn() -> Error) -> Error {
+    if matches!(error, Error::NotFound { .. }) { not_found() } else { error }
 }
 
 fn used() -> Error {

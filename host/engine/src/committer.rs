@@ -3,7 +3,9 @@
 
 use crate::ports::{CommitError, Store, StoreError, Transition};
 use crate::supervisor::Supervisor;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use stepwell_core::ids::TenantId;
 use tokio::sync::{mpsc, oneshot};
 
 /// Transitions of one group: sled is slower with larger batches (storage.md, decision 2.4).
@@ -26,15 +28,25 @@ struct Waiting {
 #[derive(Clone)]
 pub struct Committer {
     queue: mpsc::Sender<Waiting>,
+    excluded: Excluded,
 }
+
+/// Tenants that are gone.
+type Excluded = Arc<RwLock<HashSet<TenantId>>>;
 
 impl Committer {
     /// Starts the writer. It ends when the last handle is dropped.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, supervisor: &Supervisor) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        supervisor.spawn("committer", write(store, waiting));
-        Self { queue }
+        let ((queue, waiting), excluded) = (mpsc::channel(QUEUE), Excluded::default());
+        supervisor.spawn("committer", write(store, waiting, Arc::clone(&excluded)));
+        Self { queue, excluded }
+    }
+
+    /// From now on nothing is written for this tenant: what is asked for is refused. What was asked for before is done, or refused, once
+    /// [`Committer::settled`] returns.
+    pub fn exclude(&self, tenant: TenantId) {
+        self.excluded.write().unwrap_or_else(PoisonError::into_inner).insert(tenant);
     }
 
     /// Returns once the transition is durable, or refused.
@@ -68,17 +80,38 @@ impl Committer {
     }
 }
 
-async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>) {
+/// What becomes of one that waits.
+enum Fate {
+    /// It is in the group.
+    Written,
+    /// It asked for an answer only.
+    Heard,
+    /// Its tenant is gone.
+    Refused,
+}
+
+async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, excluded: Excluded) {
     let mut gathered = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut gathered, GROUP).await > 0 {
         let (mut group, mut asked) = (Vec::with_capacity(gathered.len()), Vec::with_capacity(gathered.len()));
         for Waiting { transition, then, answer } in gathered.drain(..) {
-            asked.push((transition.is_some(), then, answer));
-            group.extend(transition);
+            let fate = match transition {
+                None => Fate::Heard,
+                Some(transition) if is_excluded(&excluded, transition.tenant) => Fate::Refused,
+                Some(transition) => {
+                    group.push(transition);
+                    Fate::Written
+                }
+            };
+            asked.push((fate, then, answer));
         }
         let mut results = if group.is_empty() { Vec::new() } else { store.commit(group).await }.into_iter();
-        for (is_commit, then, answer) in asked {
-            let result = if is_commit { results.next() } else { Some(Ok(())) };
+        for (fate, then, answer) in asked {
+            let result = match fate {
+                Fate::Written => results.next(),
+                Fate::Heard => Some(Ok(())),
+                Fate::Refused => Some(Err(CommitError::Invalid("the tenant is deleted"))),
+            };
             let Some(result) = result else { continue }; // whoever waits is told that there is no answer
             if let (Ok(()), Some(then)) = (&result, then) {
                 then();
@@ -86,4 +119,8 @@ async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>) {
             let _ = answer.send(result); // nobody waits any more: the transition stands all the same
         }
     }
+}
+
+fn is_excluded(excluded: &Excluded, tenant: TenantId) -> bool {
+    excluded.read().unwrap_or_else(PoisonError::into_inner).contains(&tenant)
 }

@@ -3,6 +3,7 @@
 use crate::committer::Committer;
 use crate::events::Events;
 use crate::followers::Followers;
+use crate::keys::{Keys, KeysParts, Use, watch_uses};
 use crate::limits::Limits;
 use crate::live::LiveTable;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
@@ -13,7 +14,7 @@ use crate::schedules::Clockwork;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::tenant_limits::{Allowances, TenantLimits};
-use crate::tenants::Tenants;
+use crate::tenants::{Tenants, TenantsParts};
 use crate::timers::Timers;
 use crate::tokens::Signer;
 use crate::waiters::Waiters;
@@ -23,6 +24,7 @@ use crate::{Error, recovery};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepwell_core::ids::TenantId;
+use tokio::sync::mpsc;
 
 /// The world, as the engine sees it.
 #[derive(Clone)]
@@ -56,6 +58,7 @@ pub(crate) struct Inner {
     pub registry: Registry,
     pub tenants: Arc<Tenants>,
     pub allowances: Arc<Allowances>,
+    pub keys: Keys,
     pub signer: Signer,
     pub secrets: Secrets,
     pub live: LiveTable,
@@ -84,7 +87,12 @@ impl Engine {
         let loops = Supervisor::default();
         let committer = Committer::start(Arc::clone(&ports.store), &loops);
         let clockwork = Clockwork::new(ports.clock.now());
-        let tenants = Arc::new(Tenants::load(Arc::clone(&ports.store)).await?);
+        let tenants = TenantsParts {
+            store: Arc::clone(&ports.store),
+            committer: committer.clone(),
+            clock: Arc::clone(&ports.clock),
+        };
+        let tenants = Arc::new(Tenants::load(tenants).await?);
         let allowances = Arc::new(Allowances::new(limits, Arc::clone(&tenants)));
         let registry = Registry::new(RegistryParts {
             store: Arc::clone(&ports.store),
@@ -102,6 +110,12 @@ impl Engine {
             keyring: Arc::clone(&ports.keyring),
             most: limits.secrets,
         });
+        let (keys, uses) = Keys::new(KeysParts {
+            store: Arc::clone(&ports.store),
+            committer: committer.clone(),
+            clock: Arc::clone(&ports.clock),
+            entropy: Arc::clone(&ports.entropy),
+        });
         let signer = Signer::load(ports.store.as_ref(), &committer, ports.entropy.as_ref()).await?;
         let inner = Arc::new(Inner {
             signer,
@@ -111,6 +125,7 @@ impl Engine {
             registry,
             tenants,
             allowances,
+            keys,
             secrets,
             live: LiveTable::default(),
             events: Events::default(),
@@ -128,15 +143,24 @@ impl Engine {
         });
         let engine = Self { inner };
         recovery::recover(&engine).await?;
-        engine.heed_all(TenantId::DEFAULT).await?;
-        engine.resume_publishing();
-        let watcher = engine.clone();
-        engine.inner.loops.spawn("timers", async move { watcher.watch_timers().await });
-        let watcher = engine.clone();
-        engine.inner.loops.spawn("wakes", async move { watcher.watch_wakes().await });
-        let watcher = engine.clone();
-        engine.inner.loops.spawn("schedules", async move { watcher.watch_schedules(TenantId::DEFAULT).await });
+        for tenant in engine.inner.tenants.all() {
+            engine.heed_all(tenant.number).await?;
+        }
+        engine.take_up_tenants();
+        engine.watch(uses);
         Ok(engine)
+    }
+
+    /// Starts the loops that never end by themselves.
+    fn watch(&self, uses: mpsc::Receiver<Use>) {
+        let loops = &self.inner.loops;
+        loops.spawn("keys", watch_uses(self.clone(), uses));
+        let watcher = self.clone();
+        loops.spawn("timers", async move { watcher.watch_timers().await });
+        let watcher = self.clone();
+        loops.spawn("wakes", async move { watcher.watch_wakes().await });
+        let watcher = self.clone();
+        loops.spawn("schedules", async move { watcher.watch_schedules().await });
     }
 
     /// A tenant's workflows and functions.
@@ -155,6 +179,12 @@ impl Engine {
     #[must_use]
     pub fn tenants(&self) -> &Tenants {
         &self.inner.tenants
+    }
+
+    /// The API keys of all tenants.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     /// The limits in force.
@@ -196,6 +226,7 @@ impl Engine {
     pub async fn shutdown(&self) {
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.scheduler.close();
+        self.inner.tenants.close();
         let grace = u64::try_from(self.inner.limits.grace.as_millis()).unwrap_or(u64::MAX);
         let until = self.inner.ports.clock.now().plus(grace);
         tokio::select! {

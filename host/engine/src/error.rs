@@ -10,7 +10,8 @@ pub enum Error {
     /// There is no such thing, or it is another tenant's (semantics P6).
     #[error("there is no {what} {id:?}")]
     NotFound {
-        /// `workflow`, `revision`, `function`, `version`, `agent`, `execution`, `approval`, `secret`.
+        /// `workflow`, `revision`, `function`, `version`, `agent`, `execution`, `approval`, `secret`,
+        /// `tenant`, `key`.
         what: &'static str,
         /// What was asked for.
         id: String,

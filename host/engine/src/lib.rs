@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod followers;
 mod following;
+mod keys;
 mod limits;
 mod links;
 mod lists;
@@ -66,6 +67,7 @@ pub use engine::{Engine, Ports};
 pub use error::Error;
 pub use events::{EventPart, EventQuery, NewEvent, Publication};
 pub use following::{Followed, Following};
+pub use keys::{KeyFacts, KeyHolder, KeyPage, Keys, NewKey, Scope};
 pub use limits::Limits;
 pub use links::{ApprovalLink, LinkedAnswer, LinkedApproval};
 pub use lists::{Executions, ListRequest, ShownStatus};
@@ -82,7 +84,7 @@ pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
 };
 pub use tenant_limits::{Allowances, Ceilings, TenantLimits};
-pub use tenants::{Tenant, TenantStatus, Tenants};
+pub use tenants::{NewTenant, SUSPENDED, Tenant, TenantChange, TenantStatus, Tenants};
 pub use webhooks::{
     DeliveryPart, DeliveryQuery, DeliveryStatus, Incoming, Received, Route, Unreadable, Unsigned, Webhook,
     is_delivery_id,

@@ -44,6 +44,10 @@ pub struct ApprovalLink {
 /// What somebody sees who follows a link.
 #[derive(Debug)]
 pub struct LinkedApproval {
+    /// Whose approval it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: String,
     /// Whose link it is.
     pub by: String,
     /// The approval as the API shows it.
@@ -118,11 +122,11 @@ impl Engine {
     /// What a link leads to; looking changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it is none of ours; [`Error::Conflict`] (`link_expired`).
+    /// [`Error::NotFound`] if it is none of ours; [`Error::Conflict`] (`link_expired`); [`Error::Forbidden`] `tenant_suspended`.
     pub async fn linked_approval(&self, token: &str) -> Result<LinkedApproval, Error> {
         let link = self.read_link(token)?;
         let view = self.approval(link.tenant, &link.approval).await?;
-        Ok(LinkedApproval { by: link.by, view })
+        Ok(LinkedApproval { tenant: link.tenant, id: link.approval, by: link.by, view })
     }
 
     /// Answers with a link; the approval as it is afterwards.
@@ -134,12 +138,13 @@ impl Engine {
         let LinkedAnswer { approved, comment, data } = said;
         let answer = Answer { by: by.clone(), groups, approved, comment, data };
         let view = self.answer_approval(tenant, &approval, answer).await?;
-        Ok(LinkedApproval { by, view })
+        Ok(LinkedApproval { tenant, id: approval, by, view })
     }
 
     fn read_link(&self, token: &str) -> Result<Link, Error> {
         let link = self.inner.signer.read(Purpose::Approval, token);
         let link: Link = link.ok_or_else(|| Error::NotFound { what: "link", id: String::new() })?;
+        self.inner.tenants.check(link.tenant)?;
         if link.until > self.inner.ports.clock.now() {
             return Ok(link);
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::definition::Workflow;
 use stepwell_core::execution::{Execution, RunIx, RunState};
+use stepwell_core::ids::TenantId;
 use stepwell_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -110,6 +111,11 @@ impl Live {
         true
     }
 
+    /// It is gone for good, whatever runs: nothing more becomes of it.
+    pub fn abandon(&self) {
+        self.lock().left = true;
+    }
+
     /// It could not leave; this is what its record says now.
     pub fn stay(&self, stored: Option<RecordStatus>) {
         let mut committed = self.lock();
@@ -209,6 +215,12 @@ impl LiveTable {
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().len()
+    }
+
+    /// All of a tenant.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: TenantId) -> Vec<Arc<Live>> {
+        self.lock().values().filter(|live| live.key.tenant == tenant).cloned().collect()
     }
 
     /// Stops all attempts.

@@ -26,7 +26,7 @@ pub async fn recover(engine: &Engine) -> Result<(), Error> {
             let page = engine.inner.ports.store.unfinished(lease.shard, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(*last);
-            for key in page {
+            for key in page.into_iter().filter(|key| engine.inner.tenants.is_there(key.tenant)) {
                 count += 1;
                 let notes = lost.remove(&key).unwrap_or_default();
                 suspects.extend(resume(engine, key, lease, &notes).await);
@@ -88,6 +88,11 @@ fn run_one_by_one(engine: &Engine, mut suspects: Vec<Suspect>) {
     let runner = engine.clone();
     engine.inner.attempts.spawn("suspects", async move {
         for Suspect { live, commands, .. } in suspects {
+            if !runner.inner.tenants.is_active(live.key.tenant) {
+                // The others do not wait until its tenant goes on.
+                runner.carry_out(&live, &commands);
+                continue;
+            }
             for command in commands {
                 let now = runner.inner.ports.clock.now();
                 match command {

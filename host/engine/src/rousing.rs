@@ -51,6 +51,9 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`] if it cannot be read now, or could not be loaded at the start.
     pub(crate) async fn rouse(&self, key: ExecutionKey) -> Result<Option<Arc<Live>>, Error> {
+        if !self.inner.tenants.is_there(key.tenant) {
+            return Ok(None);
+        }
         if let Some(live) = self.present(key).await {
             return Ok(Some(live));
         }

@@ -128,6 +128,11 @@ impl ApiError {
         Self { retry_after_s: Some(1), ..self }
     }
 
+    /// The same, for what may succeed after so many seconds.
+    pub fn later(self, seconds: u32) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
     /// Its stable code.
     pub fn code(&self) -> &str {
         &self.code

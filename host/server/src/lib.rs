@@ -1,5 +1,6 @@
 //! HTTP in, JSON out: routes, authentication, errors, and the wiring of the engine to its adapters.
 
+mod access;
 mod auth;
 mod cloudevents;
 mod connections;

@@ -1,6 +1,6 @@
 //! Wiring: the store, the runtime, the engine and the routes become one server.
 
-use crate::auth::{KeyError, Keys};
+use crate::auth::{Entrance, KeyError};
 use crate::connections;
 use crate::master::{self, MasterKeyError, MasterKeySource};
 use crate::routes::{self, App};
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_engine::ports::{Clock, Runtime, Store};
+use stepwell_engine::ports::{Runtime, Store};
 use stepwell_engine::{Engine, Limits, Ports};
 use stepwell_runtime::{
     CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, SetupError, WasmtimeRuntime, WorkerConfig,
@@ -18,6 +18,7 @@ use stepwell_runtime::{
 use stepwell_store::{FileNotes, OpenError, SledConfig, SledStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 /// Requests that are still open when the engine has stopped get this long to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -100,7 +101,7 @@ pub struct Server {
     address: SocketAddr,
     connections: usize,
     stopped: watch::Sender<bool>,
-    first_key: Option<String>,
+    first_key: Option<Zeroizing<String>>,
 }
 
 impl Server {
@@ -120,7 +121,7 @@ impl Server {
         let slots = config.limits.slots.total.saturating_mul(NOTES_PER_SLOT);
         let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
         let notes = Arc::new(notes.map_err(failed)?);
-        let keys = Keys::new(Arc::clone(&store), config.admin_key.as_deref())?;
+        let entrance = Entrance::new(config.admin_key.as_deref())?;
         let entropy = Arc::new(SystemEntropy);
         let keyring = master::keyring((&config.master_key, &config.data), &store, entropy.clone()).await?;
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -134,9 +135,9 @@ impl Server {
             keyring: Arc::new(keyring),
         };
         let engine = Engine::start(ports, config.limits).await?;
-        let first_key = keys.first_key(SystemClock.now()).await?;
+        let first_key = if entrance.has_own() { None } else { engine.keys().first().await? };
         let (stopped, is_stopped) = watch::channel(false);
-        let app = App::new(engine.clone(), keys, is_stopped);
+        let app = App::new(engine.clone(), entrance, is_stopped);
         Ok(Self { engine, app, listener, address, connections: config.connections, stopped, first_key })
     }
 
@@ -149,7 +150,7 @@ impl Server {
     /// The admin key that this first start made; it cannot be shown again.
     #[must_use]
     pub fn first_key(&self) -> Option<&str> {
-        self.first_key.as_deref()
+        self.first_key.as_ref().map(|key| key.as_str())
     }
 
     /// Answers until `stop` resolves; then takes no new work, lets running attempts end, answers who still waits, and returns.

@@ -93,6 +93,38 @@ impl Files {
         }
     }
 
+    /// Removes at most so many files and folders of a tenant; how many it were.
+    pub(crate) fn purge(&self, tenant: TenantId, limit: usize) -> io::Result<usize> {
+        let mut gone = 0;
+        for area in [Area::Values, Area::Blobs] {
+            let folder = self.folder(Place { area, tenant });
+            self.durable.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| !known.starts_with(&folder));
+            for inner in entries(&folder)? {
+                for file in entries(&inner)? {
+                    if gone >= limit {
+                        return Ok(gone);
+                    }
+                    fs::remove_file(file)?;
+                    gone += 1;
+                }
+                if gone >= limit {
+                    return Ok(gone);
+                }
+                fs::remove_dir(inner)?;
+                gone += 1;
+            }
+            if gone >= limit {
+                return Ok(gone);
+            }
+            match fs::remove_dir(&folder) {
+                Ok(()) => gone += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(gone)
+    }
+
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let temporary = self.root.join("new").join(number.to_string());
@@ -130,12 +162,25 @@ impl Files {
     }
 
     fn path(&self, place: Place, digest: Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.folder(place).join(&hex[..2]).join(hex)
+    }
+
+    fn folder(&self, place: Place) -> PathBuf {
         let area = match place.area {
             Area::Values => "values",
             Area::Blobs => "blobs",
         };
-        let hex = digest.hex();
-        self.root.join(area).join(place.tenant.0.to_string()).join(&hex[..2]).join(hex)
+        self.root.join(area).join(place.tenant.0.to_string())
+    }
+}
+
+/// What is in a folder; nothing if there is none.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

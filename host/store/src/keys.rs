@@ -81,6 +81,18 @@ impl Keys {
         full
     }
 
+    /// The starts of all keys of the tenant, but for its wakes: what an execution has in a shard, and what has no shard.
+    pub(crate) fn all(self) -> impl Iterator<Item = Vec<u8>> {
+        let sharded = (0..=u8::MAX).flat_map(move |shard| {
+            [b'j', b'o', b'e'].map(|letter| {
+                let mut start = vec![letter, shard];
+                start.extend(self.tenant.0.to_be_bytes());
+                start
+            })
+        });
+        sharded.chain([b'i', b'I', b'd'].map(|letter| self.start(letter)))
+    }
+
     fn execution(self, letter: u8, id: ExecutionId) -> Vec<u8> {
         let shard = id.shard(self.tenant);
         let mut key = Vec::with_capacity(26);
@@ -140,6 +152,11 @@ fn parse_owner(key: &[u8]) -> Option<ExecutionKey> {
     let (tenant, id) = key.split_at_checked(4)?;
     let tenant = TenantId(u32::from_be_bytes(tenant.try_into().ok()?));
     Some(ExecutionKey { tenant, id: ExecutionId::from_bytes(id.try_into().ok()?) })
+}
+
+/// Which execution a key of [`Keys::record`] names; `None` for other keys.
+pub(crate) fn parse_record(key: &[u8]) -> Option<ExecutionKey> {
+    if key.first() == Some(&b'e') { parse_owner(key.get(2..)?) } else { None }
 }
 
 /// The sequence number at the end of a key of [`Keys::line`].

@@ -26,6 +26,7 @@ mod lists;
 mod notes;
 mod open;
 mod prepare;
+mod purge;
 mod read;
 mod stage;
 mod store;

@@ -5,6 +5,7 @@ use crate::durability::Durability;
 use crate::files::{Area, Files, Place};
 use crate::open::{Index, OpenError, Opened, SledConfig, open};
 use crate::prepare::{is_heavy, prepare};
+use crate::purge::Purge;
 use crate::read::Reader;
 use crate::stage::{EPOCH, Stage};
 use bytes::Bytes;
@@ -32,6 +33,7 @@ pub struct SledStore {
 /// What reads need.
 struct Shared {
     files: Files,
+    durability: Durability,
     broken: Arc<AtomicBool>,
     index: Index,
 }
@@ -52,7 +54,7 @@ impl SledStore {
         let committer = Committer {
             tree: index.tree.clone(),
             file: Arc::clone(&index.file),
-            durability,
+            durability: durability.clone(),
             stage: Stage::new(index.tree.clone(), commits),
             head,
             broken: Arc::clone(&broken),
@@ -61,7 +63,11 @@ impl SledStore {
         let committer = thread
             .spawn(move || committer.run(groups))
             .map_err(|error| OpenError::Io { folder: config.folder.clone(), error })?;
-        Ok(Self { queue: Some(queue), committer: Some(committer), shared: Arc::new(Shared { files, broken, index }) })
+        Ok(Self {
+            queue: Some(queue),
+            committer: Some(committer),
+            shared: Arc::new(Shared { files, durability, broken, index }),
+        })
     }
 
     /// Runs a read where it may block.
@@ -191,6 +197,14 @@ impl Store for SledStore {
 
     async fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         self.read(move |reader| reader.blob(tenant, digest)).await
+    }
+
+    async fn purge(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let purge = move |shared: &Shared| {
+            let (tree, file) = (&shared.index.tree, shared.index.file.as_ref());
+            Purge { tree, file, files: &shared.files, durability: &shared.durability }.some(tenant, limit.max(1))
+        };
+        self.blocking(purge).await?
     }
 
     async fn health(&self) -> Result<(), StoreError> {

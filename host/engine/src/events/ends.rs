@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// After a start: whether steps wait for ends, and triggers want them.
-    pub(super) async fn learn_of_ends(&self, tenant: TenantId) -> Result<(), Error> {
+    pub(crate) async fn learn_of_ends(&self, tenant: TenantId) -> Result<(), Error> {
         let (store, table) = (&self.inner.ports.store, DocumentKind::EventWait);
         self.inner.registry.triggered(tenant, COMPLETED).await?;
         let first = |prefix: String, after| async move {

@@ -69,20 +69,16 @@ impl Engine {
         Ok(())
     }
 
-    /// After a start: what the last process had not done, in the background.
-    pub(crate) fn resume_publishing(&self) {
-        let engine = self.clone();
-        self.inner.loops.spawn("events", async move {
-            let tenant = TenantId::DEFAULT;
-            let learned = engine.learn_of_ends(tenant).await;
-            let resumed = engine.resume_events(tenant).await;
-            if let Err(error) = learned.and(resumed).and(engine.resume_own(tenant).await) {
-                tracing::error!(%error, "events of the last process wait for the next start");
-            }
-            if let Err(error) = engine.resume_deliveries(tenant).await {
-                tracing::error!(%error, "webhooks of the last process wait for the next start");
-            }
-        });
+    /// After a start: what the last process had not done of a tenant.
+    pub(crate) async fn take_up(&self, tenant: TenantId) {
+        let learned = self.learn_of_ends(tenant).await;
+        let resumed = self.resume_events(tenant).await;
+        if let Err(error) = learned.and(resumed).and(self.resume_own(tenant).await) {
+            tracing::error!(%tenant, %error, "events of the last process wait for the next start");
+        }
+        if let Err(error) = self.resume_deliveries(tenant).await {
+            tracing::error!(%tenant, %error, "webhooks of the last process wait for the next start");
+        }
     }
 
     /// After a start: events whose consequences were not done when the last process ended.

@@ -163,6 +163,19 @@ impl Disk {
         ExecutionList { items, next: None }
     }
 
+    /// Table by table.
+    fn purge(&mut self, tenant: TenantId, limit: usize) -> usize {
+        fn take<K: Ord + Clone, V>(table: &mut BTreeMap<K, V>, limit: usize, is_theirs: impl Fn(&K) -> bool) -> usize {
+            let theirs: Vec<K> = table.keys().filter(|key| is_theirs(key)).take(limit).cloned().collect();
+            theirs.iter().for_each(|key| drop(table.remove(key)));
+            theirs.len()
+        }
+        let mut gone = take(&mut self.journals, limit, |key| key.tenant == tenant);
+        gone += take(&mut self.records, limit - gone, |key| key.tenant == tenant);
+        gone += take(&mut self.documents, limit - gone, |key| key.0 == tenant);
+        gone + take(&mut self.blobs, limit - gone, |key| key.0 == tenant)
+    }
+
     fn epoch(&self, shard: Shard) -> u64 {
         self.epochs.get(&shard).copied().unwrap_or(1)
     }
@@ -374,6 +387,10 @@ impl Store for MemoryStore {
 
     async fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         self.alive(|disk| Ok(disk.blobs.get(&(tenant, digest)).cloned())).await
+    }
+
+    async fn purge(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.alive(|disk| Ok(disk.purge(tenant, limit.max(1)))).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {

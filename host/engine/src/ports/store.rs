@@ -105,7 +105,7 @@ pub enum DocumentKind {
     Function = 3,
     /// Key: function id, `/`, version in ten digits.
     FunctionVersion = 4,
-    /// Key: hex of a key's hash. API keys.
+    /// Key: hex of a key's hash. An API key.
     ApiKey = 5,
     /// Key: hex of an idempotency key's hash. The first answer.
     Idempotency = 6,
@@ -171,6 +171,10 @@ pub enum DocumentKind {
     WebhookKey = 55,
     /// Key: when in 16 hex digits, then as above. When that is forgotten.
     WebhookKeyAge = 56,
+    /// Of the default tenant only. Key: a tenant's number in ten digits. A tenant.
+    Tenant = 100,
+    /// Key: its number, backwards in 16 hex digits: the newest first. A line of the audit log.
+    AuditLine = 101,
 }
 
 /// What must be true of a document before it is written.
@@ -386,6 +390,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The bytes of a digest, checked against it.
     async fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError>;
+
+    /// Removes things of a tenant that nobody writes for any more, whatever they are: at most `limit` (at least 1) of them. Answers how many
+    /// it were; 0: nothing is left. The tenant's number must not be used again.
+    async fn purge(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError>;
 
     /// Whether the store can take writes, for `/readyz`.
     async fn health(&self) -> Result<(), StoreError>;

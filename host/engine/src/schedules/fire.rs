@@ -88,9 +88,12 @@ fn overflow(held: &Held, at: Timestamp, now: Timestamp) -> Result<DocumentWrite,
 fn missed_line(held: &Held, (first, last): (Timestamp, Timestamp), now: Timestamp) -> Result<DocumentWrite, Error> {
     let mark = mark(held, last);
     let reason = if first == last {
-        "the server did not run then".to_owned()
+        "the server did not run then, or the tenant was suspended".to_owned()
     } else {
-        format!("the server did not run then; nor did the occurrences since {} start anything", first.rfc3339())
+        format!(
+            "the server did not run then, or the tenant was suspended; nor did the occurrences since {} start anything",
+            first.rfc3339()
+        )
     };
     Line::skipped(&mark, now, Why { code: "missed".to_owned(), reason }).write(held.id(), &mark, now)
 }

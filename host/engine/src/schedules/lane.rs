@@ -61,11 +61,13 @@ impl Clockwork {
 
 impl Engine {
     /// Never returns: reads what there is, then works on what is due.
-    pub(crate) async fn watch_schedules(&self, tenant: TenantId) {
+    pub(crate) async fn watch_schedules(&self) {
         let clock = &self.inner.ports.clock;
-        while let Err(error) = self.learn_of_schedules(tenant).await {
-            tracing::error!(%error, "schedules cannot be read, trying again until they can");
-            clock.sleep_until(clock.now().plus(PAUSE_MS)).await;
+        for tenant in self.inner.tenants.all() {
+            while let Err(error) = self.learn_of_schedules(tenant.number).await {
+                tracing::error!(%error, "schedules cannot be read, trying again until they can");
+                clock.sleep_until(clock.now().plus(PAUSE_MS)).await;
+            }
         }
         loop {
             for key in self.inner.clockwork.dues.due(clock.as_ref()).await {
@@ -77,8 +79,8 @@ impl Engine {
         }
     }
 
-    /// After a start: when each schedule is due, and at once those with marks of the last process.
-    async fn learn_of_schedules(&self, tenant: TenantId) -> Result<(), Error> {
+    /// After a start, and when a tenant goes on: when each schedule is due, and at once those with marks of the last process.
+    pub(crate) async fn learn_of_schedules(&self, tenant: TenantId) -> Result<(), Error> {
         let (store, dues) = (&self.inner.ports.store, &self.inner.clockwork.dues);
         let mut after = None;
         loop {
@@ -127,6 +129,9 @@ impl Engine {
     async fn advance(&self, key: &ScheduleKey) -> Result<Option<Timestamp>, Error> {
         loop {
             self.accepting()?;
+            if !self.inner.tenants.is_active(key.0) {
+                return Ok(None); // when it goes on, all its schedules are looked at
+            }
             let Some(mut held) = self.held(key).await? else {
                 self.forget_schedule(key).await?;
                 return Ok(None);

@@ -2,12 +2,14 @@
 
 pub mod shapes;
 
+use crate::access;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use bytes::Bytes;
 use utoipa::OpenApi as _;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -40,6 +42,8 @@ const POLICY: &str =
         (name = "webhooks", description = "What came to the addresses of webhook triggers, `/webhooks/...`, which take any body of theirs and answer \
                                             202 with `executionId` and `deliveryId`."),
         (name = "secrets", description = "Values that are written and never read back."),
+        (name = "keys", description = "Who may ask, and what for. `x-scope` of an operation is the scope that its key needs; `admin` includes all."),
+        (name = "tenants", description = "For the operator: an admin key of the default tenant."),
         (name = "service", description = "For load balancers and supervisors.")
     )
 )]
@@ -60,9 +64,12 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     if let Some(RefOr::T(schema)) = components.schemas.get_mut("Triggered") {
         loosen(schema);
     }
-    for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
             finish(operation);
+            if let Some(known) = access::listed(method, path) {
+                describe_access(operation, known);
+            }
         }
     }
     document
@@ -79,9 +86,19 @@ fn loosen(schema: &mut Schema) {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let all = [("GET", get), ("PUT", put), ("POST", post), ("DELETE", delete), ("PATCH", patch)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// The scope that a key needs, and what the audit log calls the operation.
+fn describe_access(operation: &mut Operation, known: &access::Operation) {
+    let mut extensions = Extensions::builder().add("x-scope", known.access.word());
+    if let Some(action) = known.action {
+        extensions = extensions.add("x-audit", action);
+    }
+    operation.extensions.get_or_insert_with(Extensions::default).merge(extensions.build());
 }
 
 fn finish(operation: &mut Operation) {

@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use stepwell_core::execution::{Answer, ApprovalStatus};
 use stepwell_core::payload::Payload;
-use stepwell_engine::{ApprovalRequest, COMMENT_BYTES, is_approval_id};
+use stepwell_engine::{ApprovalRequest, COMMENT_BYTES, Scope, is_approval_id};
 use utoipa::{IntoParams, ToSchema};
 
 /// What the body of an answer may have beside its data, bytes: every character of a comment may be written as `\u00xx`.
@@ -119,7 +119,6 @@ pub async fn answer(
     Id(id): Id,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    caller.needs("approve")?;
     let payload = usize::try_from(app.engine().limits_of(caller.tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let size = (payload.saturating_add(ENVELOPE_BYTES), "payload_bytes");
     let body: AnswerBody = extract::typed(request, size).await?;
@@ -132,7 +131,7 @@ pub async fn answer(
 fn somebody(caller: &Caller, named: Option<String>) -> Result<(String, Vec<String>), ApiError> {
     match named {
         Some(name) if name != caller.subject => {
-            caller.needs("admin")?;
+            caller.needs(Scope::Admin)?;
             Ok((name, Vec::new()))
         }
         Some(_) | None => Ok((caller.subject.clone(), caller.groups.clone())),

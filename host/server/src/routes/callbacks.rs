@@ -1,6 +1,6 @@
 //! `/callbacks`: somebody outside completes a step. The token in the address is the permission.
 
-use super::{App, json};
+use super::{App, SUSPENDED_RETRY_S, json};
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
 use crate::openapi::shapes;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use stepwell_core::failure::{Failure, MESSAGE_BYTES, Retry, code};
 use stepwell_core::payload::Payload;
-use stepwell_engine::Error;
+use stepwell_engine::{Error, SUSPENDED};
 use utoipa::ToSchema;
 
 /// What a body may have beside its result, bytes: every character of a message may be written as `\u00xx`.
@@ -73,6 +73,11 @@ pub async fn complete(State(app): State<App>, Id(token): Id, Whole(request): Who
         Err(Error::NotFound { .. }) => {
             let message = "there is no such callback; post to the address as the function got it";
             Err(ApiError::new(StatusCode::NOT_FOUND, "callback_not_found", message))
+        }
+        // Nothing is lost: who calls back tries again later.
+        Err(error @ Error::Forbidden { code: SUSPENDED, .. }) => {
+            let message = error.to_string();
+            Err(ApiError::from(error).answered(StatusCode::SERVICE_UNAVAILABLE, message).later(SUSPENDED_RETRY_S))
         }
         Err(error) => Err(error.into()),
     }

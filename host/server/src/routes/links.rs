@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
-use stepwell_engine::{COMMENT_BYTES, Error, LinkedAnswer};
+use stepwell_engine::{COMMENT_BYTES, Error, LinkedAnswer, Scope};
 use utoipa::ToSchema;
 
 /// What the body of a request for a link may have, bytes.
@@ -53,11 +53,10 @@ pub async fn create(
     Id(id): Id,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    caller.needs("approve")?;
     let body: LinkBody = extract::optional(request, (REQUEST_BYTES, "payload_bytes")).await?;
     let who = match body.approver {
         Some(approver) if approver != caller.subject => {
-            caller.needs("admin")?;
+            caller.needs(Scope::Admin)?;
             (approver, Vec::new())
         }
         Some(_) | None => (caller.subject.clone(), caller.groups.clone()),

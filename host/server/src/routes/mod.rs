@@ -10,15 +10,17 @@ mod executions;
 mod following;
 mod functions;
 mod health;
+mod keys;
 mod links;
 mod listing;
 mod pictures;
 mod schedules;
 mod secrets;
+mod tenants;
 mod webhooks;
 mod workflows;
 
-use crate::auth::Keys;
+use crate::auth::Entrance;
 use crate::connections::told;
 use crate::error::ApiError;
 use crate::streams::Streams;
@@ -41,11 +43,14 @@ use utoipa_axum::routes;
 /// Pictures that are drawn at once: each keeps one thread busy.
 const PICTURES: usize = 2;
 
+/// When whoever calls back or sends a webhook may try again while the tenant is suspended, seconds.
+const SUSPENDED_RETRY_S: u32 = 60;
+
 /// What every handler gets. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
-    keys: Arc<Keys>,
+    entrance: Arc<Entrance>,
     uploads: Arc<Uploads>,
     pictures: Arc<Semaphore>,
     streams: Streams,
@@ -54,10 +59,10 @@ pub struct App {
 
 impl App {
     /// The engine behind these keys; `stopped` becomes true when it takes no more work.
-    pub fn new(engine: Engine, keys: Keys, stopped: watch::Receiver<bool>) -> Self {
+    pub fn new(engine: Engine, entrance: Entrance, stopped: watch::Receiver<bool>) -> Self {
         Self {
             engine,
-            keys: Arc::new(keys),
+            entrance: Arc::new(entrance),
             uploads: Arc::new(Uploads::new()),
             pictures: Arc::new(Semaphore::new(PICTURES)),
             streams: Streams::default(),
@@ -103,9 +108,9 @@ impl App {
         &self.engine
     }
 
-    /// The keys.
-    pub fn keys(&self) -> &Keys {
-        &self.keys
+    /// The keys that are not in the store.
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
     }
 
     /// For request ids.
@@ -162,6 +167,13 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::replay))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::read, tenants::change, tenants::delete))
+        .routes(routes!(tenants::suspend))
+        .routes(routes!(tenants::resume))
+        .routes(routes!(tenants::key))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }

@@ -1,6 +1,6 @@
 //! `/webhooks/...`: requests from outside that start workflows. The signature is the permission: no API key is needed.
 
-use super::{App, json};
+use super::{App, SUSPENDED_RETRY_S, json};
 use crate::error::ApiError;
 use crate::extract::{self, Whole};
 use crate::webhook_body;
@@ -12,9 +12,6 @@ use serde_json::{Map, Value, json};
 use stepwell_core::ids::TenantId;
 use stepwell_engine::{Error, Incoming, Received, Route};
 
-/// What the default tenant is called in addresses.
-const DEFAULT: &str = "default";
-
 /// `/webhooks/{path}` of the default tenant, with any method: 202 `{executionId, deliveryId}`.
 pub async fn receive(State(app): State<App>, Whole(request): Whole) -> Result<Response, ApiError> {
     let path = request.uri().path().to_owned();
@@ -24,17 +21,20 @@ pub async fn receive(State(app): State<App>, Whole(request): Whole) -> Result<Re
 /// `/t/{tenant}/webhooks/{path}`: the same of every tenant.
 pub async fn receive_for(State(app): State<App>, Whole(request): Whole) -> Result<Response, ApiError> {
     let named = request.uri().path().strip_prefix("/t/").and_then(|rest| rest.split_once('/'));
-    let named = named.and_then(|(tenant, path)| Some((tenant_called(tenant)?, format!("/{path}"))));
+    let called = |id: &str| app.engine().tenants().called(id);
+    let named = named.and_then(|(tenant, path)| Some((called(tenant)?.number, format!("/{path}"))));
     take(&app, named.ok_or_else(not_found)?, request).await
 }
 
-/// `default`, or `tenant-` and a number.
-fn tenant_called(name: &str) -> Option<TenantId> {
-    if name == DEFAULT {
-        return Some(TenantId::DEFAULT);
-    }
-    let tenant = name.strip_prefix("tenant-")?.parse().ok().map(TenantId)?;
-    (tenant.to_string() == name).then_some(tenant)
+/// Whether a tenant takes webhooks now: its sender tries again later if it is suspended.
+fn check(app: &App, tenant: TenantId) -> Result<(), ApiError> {
+    app.engine().tenants().check(tenant).map_err(|error| match error {
+        Error::NotFound { .. } => not_found(),
+        other => {
+            let message = "this webhook is not taken now; send it again later".to_owned();
+            ApiError::from(other).answered(StatusCode::SERVICE_UNAVAILABLE, message).later(SUSPENDED_RETRY_S)
+        }
+    })
 }
 
 fn not_found() -> ApiError {
@@ -43,6 +43,7 @@ fn not_found() -> ApiError {
 }
 
 async fn take(app: &App, (tenant, path): (TenantId, String), request: Request) -> Result<Response, ApiError> {
+    check(app, tenant)?;
     let method = request.method().as_str().to_owned();
     let route = app.engine().webhook(tenant, &path, &method).await?;
     let head = head(&request, (method, path));

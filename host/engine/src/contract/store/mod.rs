@@ -9,6 +9,7 @@ pub mod executions;
 pub mod journals;
 pub mod listing;
 pub mod model;
+pub mod purge;
 pub mod sizes;
 pub mod transitions;
 
@@ -64,6 +65,8 @@ macro_rules! store_contract {
                 large_values_can_be_expected;
             blobs:
                 blobs_are_kept_by_digest;
+            purge:
+                a_purged_tenant_leaves_nothing_and_takes_nothing_with_it;
         }
 
         #[test]
@@ -110,6 +113,7 @@ mod tests {
             include_str!("executions.rs"),
             include_str!("journals.rs"),
             include_str!("listing.rs"),
+            include_str!("purge.rs"),
             include_str!("sizes.rs"),
             include_str!("transitions.rs"),
         ];

@@ -5,11 +5,13 @@
 mod execution;
 mod function;
 mod schedule;
+mod tenant;
 mod workflow;
 
 pub use execution::*;
 pub use function::*;
 pub use schedule::*;
+pub use tenant::*;
 pub use workflow::*;
 
 use serde_json::Value;

@@ -1,0 +1,55 @@
+//! A tenant is removed: first what the index has of it, then its files, which nothing names any more.
+
+use crate::durability::Durability;
+use crate::files::Files;
+use crate::keys::{self, Keys};
+use crate::read::unavailable;
+use crate::value::decode_record;
+use std::fs::File;
+use stepwell_core::ids::TenantId;
+use stepwell_engine::ports::StoreError;
+
+/// What a purge works on. Nobody writes for the tenant any more, so it needs no turn of the committer's.
+pub(crate) struct Purge<'a> {
+    pub(crate) tree: &'a sled::Db,
+    pub(crate) file: &'a File,
+    pub(crate) files: &'a Files,
+    pub(crate) durability: &'a Durability,
+}
+
+impl Purge<'_> {
+    /// At most so many keys, or files once there are no more keys; how many it were.
+    pub(crate) fn some(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let gone = self.keys(tenant, limit)?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+        let gone = self.files.purge(tenant, limit);
+        gone.map_err(|error| StoreError::Unavailable(format!("a tenant's files cannot be removed: {error}")))
+    }
+
+    fn keys(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let (mut batch, mut gone) = (sled::Batch::default(), 0);
+        for start in Keys::of(tenant).all() {
+            for found in self.tree.scan_prefix(&start).take(limit - gone) {
+                let (key, value) = found.map_err(unavailable)?;
+                // A record that cannot be read any more leaves its wake, which then wakes nothing.
+                let wake = keys::parse_record(&key).and_then(|of| {
+                    let (summary, _) = decode_record(&value, String::new).ok()?;
+                    Some(Keys::of(tenant).wake(summary.wake?, of.id))
+                });
+                wake.into_iter().for_each(|wake| batch.remove(wake));
+                batch.remove(key);
+                gone += 1;
+            }
+            if gone >= limit {
+                break;
+            }
+        }
+        if gone > 0 {
+            self.tree.apply_batch(batch).map_err(unavailable)?;
+            self.durability.index(self.tree, self.file);
+        }
+        Ok(gone)
+    }
+}
