@@ -36,6 +36,7 @@ mod tenant_loops;
 mod tenants;
 mod trigger_crashes;
 mod uploads;
+mod usage;
 mod validation;
 mod versions;
 mod webhook_input;

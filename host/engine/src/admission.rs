@@ -1,9 +1,11 @@
 //! Starts: a request becomes an execution, or is refused with a reason.
 
+use crate::admitting::Door;
 use crate::codec;
 use crate::engine::Engine;
 use crate::events::OwnEvent;
 use crate::live::Live;
+use crate::meters::Seat;
 use crate::ports::{
     Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, RecordStatus, Transition,
 };
@@ -48,7 +50,8 @@ impl Engine {
     /// Starts an execution. On return it is durable, and it will run.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`],
+    /// [`Error::QuotaReached`], [`Error::Unavailable`].
     pub async fn start_execution(&self, tenant: TenantId, request: StartRequest) -> Result<ExecutionId, Error> {
         self.accepting()?;
         let input = request.input.clone().unwrap_or_else(Payload::empty_object);
@@ -82,8 +85,9 @@ impl Engine {
             hops: 0,
             rerun: None,
         };
+        let seat = self.admit(tenant, Door::New)?;
         let key = ExecutionKey { tenant, id: self.new_id() };
-        match self.begin(key, workflow, started, document).await {
+        match self.begin(key, workflow, started, (document, seat)).await {
             Err(CommitError::Unexpected { .. }) => match self.first_answer(tenant, &request, &input).await? {
                 Some(Known::Execution(id)) => Ok(id), // the same request, at the same time
                 Some(Known::Nothing { .. }) | None => {
@@ -100,7 +104,7 @@ impl Engine {
         key: ExecutionKey,
         workflow: Arc<Workflow>,
         started: Started,
-        document: Option<(String, Expect, Digest)>,
+        (document, seat): (Option<(String, Expect, Digest)>, Arc<Seat>),
     ) -> Result<(), CommitError> {
         let at = self.inner.ports.clock.now();
         let entry = Entry::Started(Box::new(started));
@@ -131,19 +135,20 @@ impl Engine {
         documents.extend(told.iter().filter_map(OwnEvent::row));
         let told = told.into_iter().map(|event| event.id).collect();
         let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };
-        self.commit_start(live, transition, (commands, told)).await
+        self.commit_start((live, seat), transition, (commands, told)).await
     }
 
     /// Commits, and sets the execution going even if the caller has gone away meanwhile.
     async fn commit_start(
         &self,
-        live: Arc<Live>,
+        (live, seat): (Arc<Live>, Arc<Seat>),
         transition: Transition,
         (commands, told): (Vec<Command>, Vec<String>),
     ) -> Result<(), CommitError> {
         let set_going = {
             let (engine, live) = (self.clone(), Arc::clone(&live));
             move || {
+                seat.keep(engine.now());
                 if !live.execution().is_ended() {
                     engine.inner.live.insert(Arc::clone(&live));
                 }

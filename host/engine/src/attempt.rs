@@ -5,6 +5,7 @@ use crate::callbacks;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::logs::AttemptLog;
+use crate::passes::Pass;
 use crate::ports::{
     Fault, Invocation, InvocationContext, InvocationLimits, LogLine, NoHost, Note, NoteSlot, Notes, Outcome, Usage,
 };
@@ -13,7 +14,7 @@ use crate::secrets::Redactor;
 use crate::tenant_limits::TenantLimits;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call};
+use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call, step_limit};
 use stepwell_core::failure::{Failure, code};
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
@@ -59,6 +60,7 @@ impl Engine {
 
     /// Runs an attempt from the wait for its turn to the commit of its result.
     pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
+        let Some(pass) = self.pass(live, run, attempt).await else { return };
         let Some(mut turn) = self.turn(live.key.tenant).await else { return };
         let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return turn.unused() };
         let Some(secrets) = self.secrets_of(live, &mut cancelled).await else { return live.stop(run) };
@@ -93,8 +95,9 @@ impl Engine {
             }
         };
         live.stop(run);
+        self.inner.meters.attempt(live.key.tenant, &outcome.usage, self.now());
         turn.used(&outcome.usage);
-        drop(turn);
+        drop((turn, pass));
         log_lines(live, run, attempt, &outcome.log);
         let entry = match outcome.result {
             Ok(output) => Entry::StepSucceeded { run, attempt, output, usage: usage(&outcome.usage) },
@@ -193,6 +196,23 @@ impl Engine {
         self.inner.ports.clock.now().plus(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)).0
     }
 
+    /// The right to run under the step's `limit`, once it has come; `Some(None)` without one. `None`: the attempt is over.
+    async fn pass(&self, live: &Arc<Live>, run: RunIx, attempt: u32) -> Option<Option<Pass>> {
+        let execution = live.execution();
+        let step = execution.run(run).map(|run| live.workflow.step_id(run.step).to_owned()).unwrap_or_default();
+        match step_limit(&execution, &live.workflow, run) {
+            None => Some(None),
+            Some(Ok((key, max))) => {
+                let key = (live.key.tenant, live.workflow.id.clone(), step, key);
+                self.inner.passes.pass(key, max).await.map(Some)
+            }
+            Some(Err(failure)) => {
+                self.happened(live, &self.step_failed((run, attempt), failure, Usage::default())).await;
+                None
+            }
+        }
+    }
+
     /// What a tenant has of the slots.
     fn share(&self, tenant: TenantId) -> Share {
         let limits = self.limits_of(tenant);
@@ -202,7 +222,7 @@ impl Engine {
     /// `functions.execute`: one call, no execution, no retry; what it logs is not kept.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unavailable`] while stopping. A guest's fault is the inner `Err`.
+    /// [`Error::NotFound`], [`Error::QuotaReached`], [`Error::Unavailable`] while stopping. A guest's fault is the inner `Err`.
     pub async fn execute(
         &self,
         tenant: TenantId,
@@ -212,6 +232,7 @@ impl Engine {
         self.accepting()?;
         let function = self.inner.registry.callee(tenant, id).await?;
         let function = function.ok_or_else(|| Error::NotFound { what: "function", id: id.to_owned() })?;
+        self.admit_call(tenant)?;
         let limits = self.limits_of(tenant);
         let timeout = Duration::from_secs(30).min(limits.attempt_timeout);
         let mut unique = [0; 16];
@@ -234,6 +255,7 @@ impl Engine {
         let (_never, cancelled) = oneshot::channel();
         let outcome = self.invoke(invocation, cancelled).await;
         let outcome = outcome.ok_or_else(|| Error::Unavailable("the call was stopped".to_owned()))?;
+        self.inner.meters.attempt(tenant, &outcome.usage, self.now());
         turn.used(&outcome.usage);
         Ok(outcome.result.map_err(failure))
     }

@@ -1,6 +1,7 @@
 //! The single writer. It gathers what many executions want to commit and makes it durable with one wait for the disk; the next group
 //! grows while the disk works. No timer: a lone transition goes at once.
 
+use crate::meters::weigh;
 use crate::ports::{CommitError, Store, StoreError, Transition};
 use crate::supervisor::Supervisor;
 use std::collections::HashSet;
@@ -15,6 +16,9 @@ const QUEUE: usize = 1_024;
 
 /// What follows from a commit, whether or not somebody still waits for the answer.
 pub type Then = Box<dyn FnOnce() + Send>;
+
+/// Is told what each tenant has written: bytes that it keeps more, and bytes in all.
+pub type Wrote = Arc<dyn Fn(TenantId, (i64, u64)) + Send + Sync>;
 
 /// What the writer is asked for.
 struct Waiting {
@@ -37,9 +41,9 @@ type Excluded = Arc<RwLock<HashSet<TenantId>>>;
 impl Committer {
     /// Starts the writer. It ends when the last handle is dropped.
     #[must_use]
-    pub fn start(store: Arc<dyn Store>, supervisor: &Supervisor) -> Self {
+    pub fn start(store: Arc<dyn Store>, supervisor: &Supervisor, wrote: Wrote) -> Self {
         let ((queue, waiting), excluded) = (mpsc::channel(QUEUE), Excluded::default());
-        supervisor.spawn("committer", write(store, waiting, Arc::clone(&excluded)));
+        supervisor.spawn("committer", write(store, waiting, (Arc::clone(&excluded), wrote)));
         Self { queue, excluded }
     }
 
@@ -83,14 +87,14 @@ impl Committer {
 /// What becomes of one that waits.
 enum Fate {
     /// It is in the group.
-    Written,
+    Written(TenantId, (i64, u64)),
     /// It asked for an answer only.
     Heard,
     /// Its tenant is gone.
     Refused,
 }
 
-async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, excluded: Excluded) {
+async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, (excluded, wrote): (Excluded, Wrote)) {
     let mut gathered = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut gathered, GROUP).await > 0 {
         let (mut group, mut asked) = (Vec::with_capacity(gathered.len()), Vec::with_capacity(gathered.len()));
@@ -99,8 +103,9 @@ async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, excl
                 None => Fate::Heard,
                 Some(transition) if is_excluded(&excluded, transition.tenant) => Fate::Refused,
                 Some(transition) => {
+                    let fate = Fate::Written(transition.tenant, weigh(&transition));
                     group.push(transition);
-                    Fate::Written
+                    fate
                 }
             };
             asked.push((fate, then, answer));
@@ -108,11 +113,14 @@ async fn write(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, excl
         let mut results = if group.is_empty() { Vec::new() } else { store.commit(group).await }.into_iter();
         for (fate, then, answer) in asked {
             let result = match fate {
-                Fate::Written => results.next(),
+                Fate::Written(..) => results.next(),
                 Fate::Heard => Some(Ok(())),
                 Fate::Refused => Some(Err(CommitError::Invalid("the tenant is deleted"))),
             };
             let Some(result) = result else { continue }; // whoever waits is told that there is no answer
+            if let (Ok(()), Fate::Written(tenant, weight)) = (&result, fate) {
+                wrote(tenant, weight);
+            }
             if let (Ok(()), Some(then)) = (&result, then) {
                 then();
             }

@@ -1,6 +1,7 @@
 //! What people do to executions: cancel, pause, resume, retry, rerun. Each is an entry of the journal, with who did it.
 
 use crate::Error;
+use crate::admitting::Door;
 use crate::drive::{Untold, not_found};
 use crate::engine::Engine;
 use crate::live::Live;
@@ -97,12 +98,16 @@ impl Engine {
         if !live.execution().is_ended() {
             return Err(refused(&id, Stale::NotFailed));
         }
+        let seat = self.admit(key.tenant, Door::Child)?;
         // What the entry asks for is carried out at once, and finds the execution in the table.
         let waiting = self.inner.live.insert_new(&live);
         if !waiting {
             return Err(refused(&id, Stale::NotFailed));
         }
         let told = self.told(&live, &Entry::Retried { by }).await;
+        if told.is_ok() {
+            seat.reopen();
+        }
         if told.is_err() || live.execution().is_ended() {
             self.inner.live.remove(key);
         }

@@ -7,7 +7,7 @@ use crate::logs::AttemptLog;
 use crate::ports::{Claim, CommitError, ExecutionKey, Line, RecordStatus, Transition};
 use crate::rows::rows;
 use crate::timers::Wake;
-use crate::{Error, codec, notices, records};
+use crate::{Error, codec, notices, places, records};
 use std::sync::Arc;
 use stepwell_core::execution::{Applied, Command, Entry, Execution, Stale, apply};
 use stepwell_core::time::Timestamp;
@@ -196,7 +196,11 @@ impl Engine {
                 // Rows of the same commit.
                 Command::ShowApproval { .. } | Command::Unsubscribe { .. } => {}
                 Command::StartChild { run } => self.start_child(live, run),
+                Command::AwaitPlace => self.await_place(live),
+                Command::TakePlace => self.take_place(live),
                 Command::AnnounceEnd => {
+                    self.inner.meters.ended(live.key.tenant, self.now());
+                    self.leave_place(live);
                     if live.execution().started.as_ref().is_some_and(|started| started.parent.is_some()) {
                         self.heed(live.key.tenant, notices::ended_key(live.key.id));
                     }
@@ -218,10 +222,13 @@ impl Engine {
         let execution = live.execution();
         let record = records::quarantined(&execution);
         let claim = Claim { id: live.key.id, lease: live.lease, journal: Vec::new(), record: Some(record) };
-        let transition = Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() };
+        let documents = execution.limited.as_ref().map(|_| places::removal(live)).into_iter().collect();
+        let transition = Transition { tenant: live.key.tenant, execution: Some(claim), documents };
         if let Err(error) = self.inner.committer.commit(transition).await {
             tracing::error!(execution = %live.key.id, %error, "the quarantine could not be recorded");
         }
+        self.inner.meters.ended(live.key.tenant, self.now());
+        self.leave_place(live);
         self.let_go(live);
     }
 

@@ -1,11 +1,14 @@
 //! The engine: everything it is made of, and its life from start to shutdown.
 
-use crate::committer::Committer;
+use crate::committer::{Committer, Wrote};
 use crate::events::Events;
 use crate::followers::Followers;
 use crate::keys::{Keys, KeysParts, Use, watch_uses};
 use crate::limits::Limits;
 use crate::live::LiveTable;
+use crate::meters::Meters;
+use crate::passes::Passes;
+use crate::places::Places;
 use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
 use crate::rousing::Rousing;
@@ -59,6 +62,7 @@ pub(crate) struct Inner {
     pub tenants: Arc<Tenants>,
     pub allowances: Arc<Allowances>,
     pub keys: Keys,
+    pub meters: Arc<Meters>,
     pub signer: Signer,
     pub secrets: Secrets,
     pub live: LiveTable,
@@ -66,6 +70,8 @@ pub(crate) struct Inner {
     pub clockwork: Clockwork,
     pub webhooks: Webhooks,
     pub scheduler: Arc<Scheduler>,
+    pub places: Places,
+    pub passes: Arc<Passes>,
     pub timers: Timers,
     pub wakes: Wakes,
     pub rousing: Rousing,
@@ -85,7 +91,8 @@ impl Engine {
     /// The store's, if it cannot be read.
     pub async fn start(ports: Ports, limits: Limits) -> Result<Self, Error> {
         let loops = Supervisor::default();
-        let committer = Committer::start(Arc::clone(&ports.store), &loops);
+        let meters = Arc::new(Meters::default());
+        let committer = Committer::start(Arc::clone(&ports.store), &loops, wrote(&meters, &ports.clock));
         let clockwork = Clockwork::new(ports.clock.now());
         let tenants = TenantsParts {
             store: Arc::clone(&ports.store),
@@ -102,6 +109,7 @@ impl Engine {
             keyring: Arc::clone(&ports.keyring),
             dues: Arc::clone(&clockwork.dues),
             allowances: Arc::clone(&allowances),
+            meters: Arc::clone(&meters),
         });
         let secrets = Secrets::new(SecretsParts {
             store: Arc::clone(&ports.store),
@@ -126,12 +134,15 @@ impl Engine {
             tenants,
             allowances,
             keys,
+            meters,
             secrets,
             live: LiveTable::default(),
             events: Events::default(),
             clockwork,
             webhooks: Webhooks::default(),
             scheduler: Scheduler::new(limits.slots),
+            places: Places::default(),
+            passes: Arc::default(),
             timers: Timers::default(),
             wakes: Wakes::default(),
             rousing: Rousing::default(),
@@ -142,13 +153,22 @@ impl Engine {
             stopping: AtomicBool::new(false),
         });
         let engine = Self { inner };
-        recovery::recover(&engine).await?;
-        for tenant in engine.inner.tenants.all() {
-            engine.heed_all(tenant.number).await?;
-        }
-        engine.take_up_tenants();
-        engine.watch(uses);
+        engine.take_up_all(uses).await?;
         Ok(engine)
+    }
+
+    /// Goes on with all that the last process left.
+    async fn take_up_all(&self, uses: mpsc::Receiver<Use>) -> Result<(), Error> {
+        self.load_meters().await?;
+        self.load_places().await?;
+        recovery::recover(self).await?;
+        self.give_all_places();
+        for tenant in self.inner.tenants.all() {
+            self.heed_all(tenant.number).await?;
+        }
+        self.take_up_tenants();
+        self.watch(uses);
+        Ok(())
     }
 
     /// Starts the loops that never end by themselves.
@@ -157,6 +177,8 @@ impl Engine {
         loops.spawn("keys", watch_uses(self.clone(), uses));
         let watcher = self.clone();
         loops.spawn("timers", async move { watcher.watch_timers().await });
+        let watcher = self.clone();
+        loops.spawn("meters", async move { watcher.watch_meters().await });
         let watcher = self.clone();
         loops.spawn("wakes", async move { watcher.watch_wakes().await });
         let watcher = self.clone();
@@ -227,6 +249,7 @@ impl Engine {
         self.inner.stopping.store(true, Ordering::Release);
         self.inner.scheduler.close();
         self.inner.tenants.close();
+        self.inner.passes.close();
         let grace = u64::try_from(self.inner.limits.grace.as_millis()).unwrap_or(u64::MAX);
         let until = self.inner.ports.clock.now().plus(grace);
         tokio::select! {
@@ -237,5 +260,12 @@ impl Engine {
                 self.inner.attempts.idle().await;
             }
         }
+        self.save_meters().await;
     }
+}
+
+/// Counts what is written.
+fn wrote(meters: &Arc<Meters>, clock: &Arc<dyn Clock>) -> Wrote {
+    let (meters, clock) = (Arc::clone(meters), Arc::clone(clock));
+    Arc::new(move |tenant, weight| meters.wrote(tenant, weight, clock.now()))
 }

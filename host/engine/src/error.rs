@@ -87,6 +87,16 @@ pub enum Error {
         /// What to do.
         message: String,
     },
+    /// A quota of the tenant is used up for now.
+    #[error("{message}")]
+    QuotaReached {
+        /// The quota's name.
+        limit: &'static str,
+        /// What to do.
+        message: String,
+        /// When it is worth trying again, seconds.
+        retry_after_s: u32,
+    },
     /// Not now.
     #[error("the server cannot do this now: {0}; try again")]
     Unavailable(String),
@@ -122,7 +132,9 @@ impl Error {
             Self::PreconditionFailed { .. } => "precondition_failed".to_owned(),
             Self::Forbidden { .. } => "forbidden".to_owned(),
             Self::InvalidScript { .. } => "invalid_script".to_owned(),
-            Self::TooLarge { limit, .. } | Self::LimitReached { limit, .. } => (*limit).to_owned(),
+            Self::TooLarge { limit, .. } | Self::LimitReached { limit, .. } | Self::QuotaReached { limit, .. } => {
+                (*limit).to_owned()
+            }
             Self::Unavailable(_) => "unavailable".to_owned(),
             Self::Broken => "internal".to_owned(),
         }

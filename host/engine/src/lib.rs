@@ -4,6 +4,7 @@
 //! [`attempt`] calls the function through the runtime port and reports back, and so on until the execution ends.
 
 mod admission;
+mod admitting;
 mod answers;
 mod approvals;
 mod attempt;
@@ -24,8 +25,12 @@ mod links;
 mod lists;
 mod live;
 mod logs;
+mod metering;
+mod meters;
 mod notices;
 mod parking;
+mod passes;
+mod places;
 mod query;
 mod quotas;
 mod records;

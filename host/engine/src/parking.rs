@@ -38,6 +38,8 @@ pub fn may_rest(execution: &Execution, now: Timestamp) -> Option<Option<Timestam
             | Command::ShowApproval { .. }
             | Command::Subscribe { .. }
             | Command::Unsubscribe { .. }
+            | Command::AwaitPlace
+            | Command::TakePlace
             | Command::AnnounceEnd => continue,
         };
         if at <= now.plus(SHORT_MS) {

@@ -108,6 +108,8 @@ fn run_one_by_one(engine: &Engine, mut suspects: Vec<Suspect>) {
                     | Command::ShowApproval { .. }
                     | Command::Subscribe { .. }
                     | Command::Unsubscribe { .. }
+                    | Command::AwaitPlace
+                    | Command::TakePlace
                     | Command::AnnounceEnd => runner.carry_out(&live, &[command]),
                 }
             }

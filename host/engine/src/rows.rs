@@ -2,7 +2,7 @@
 
 use crate::live::Live;
 use crate::ports::DocumentWrite;
-use crate::{approvals, notices, subscriptions};
+use crate::{approvals, notices, places, subscriptions};
 use std::collections::BTreeSet;
 use stepwell_core::execution::{Command, Execution};
 
@@ -15,7 +15,11 @@ pub(crate) fn rows(live: &Live, next: &Execution, commands: &[Command]) -> Vec<D
             Command::Subscribe { run } => rows.extend(subscriptions::subscribe(live, next, *run)),
             Command::Unsubscribe { run } => rows.extend(subscriptions::unsubscribe(live, next, *run)),
             Command::CancelChild { child } => rows.extend(notices::cancel_child(live, *child)),
-            Command::AnnounceEnd => rows.extend(notices::ended(next)),
+            Command::AwaitPlace | Command::TakePlace => rows.extend(places::row(live, next)),
+            Command::AnnounceEnd => {
+                rows.extend(notices::ended(next));
+                rows.extend(places::row(live, next));
+            }
             Command::RunAttempt { .. }
             | Command::CancelAttempt { .. }
             | Command::WatchDeadline { .. }

@@ -1,6 +1,7 @@
 //! Starts whose id is known beforehand: children, reruns, and what events start. Starting again changes nothing (semantics T12).
 
 use crate::Error;
+use crate::admitting::Door;
 use crate::engine::Engine;
 use crate::ports::{CommitError, ExecutionKey};
 use std::collections::BTreeMap;
@@ -35,7 +36,8 @@ impl Engine {
     /// Starts an execution under this id, unless there is one already. On return it is durable.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`], [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`],
+    /// [`Error::QuotaReached`], [`Error::Unavailable`].
     pub(crate) async fn start_as(&self, key: ExecutionKey, new: NewExecution) -> Result<(), Error> {
         self.accepting()?;
         self.check_size(key.tenant, &new.input)?;
@@ -57,6 +59,7 @@ impl Engine {
             Some(pins) => pins,
             None => self.pins(key.tenant, &workflow).await?,
         };
+        let door = Door::of(&new.trigger.kind);
         let by_api = new.trigger.kind == "api";
         self.inner.registry.check_input(key.tenant, (&stored, by_api), &new.input).await?;
         let started = Started {
@@ -73,7 +76,8 @@ impl Engine {
             hops: new.hops,
             rerun: new.rerun,
         };
-        match self.begin(key, workflow, started, None).await {
+        let seat = self.admit(key.tenant, door)?;
+        match self.begin(key, workflow, started, (None, seat)).await {
             Ok(()) | Err(CommitError::Conflict { .. }) => Ok(()), // the same start, at the same time
             Err(other) => Err(other.into()),
         }

@@ -108,6 +108,7 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/keys", ADMIN, Some("key.create")),
     op("GET", "/keys/{id}", ADMIN, None),
     op("DELETE", "/keys/{id}", ADMIN, Some("key.revoke")),
+    op("GET", "/usage", READ, None),
     op("GET", "/audit", ADMIN, None),
     op("GET", "/tenants", OPERATOR, None),
     op("POST", "/tenants", OPERATOR, Some("tenant.create")),
@@ -116,6 +117,7 @@ const OPERATIONS: &[Operation] = &[
     op("DELETE", "/tenants/{id}", OPERATOR, Some("tenant.delete")),
     op("POST", "/tenants/{id}/suspend", OPERATOR, Some("tenant.suspend")),
     op("POST", "/tenants/{id}/resume", OPERATOR, Some("tenant.resume")),
+    op("GET", "/tenants/{id}/usage", OPERATOR, None),
     op("POST", "/tenants/{id}/keys", OPERATOR, Some("tenant.key")),
 ];
 

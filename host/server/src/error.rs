@@ -267,6 +267,9 @@ impl From<Error> for ApiError {
             Error::LimitReached { limit, .. } => {
                 Self { retry_after_s: Some(60), ..Self::new(StatusCode::TOO_MANY_REQUESTS, limit, message) }
             }
+            Error::QuotaReached { limit, retry_after_s, .. } => {
+                Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, limit, message) }
+            }
             Error::Unavailable(_) => {
                 Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message) }
             }

@@ -60,6 +60,11 @@ impl Reader<'_> {
         Ok(ExecutionList { items, next: None })
     }
 
+    pub(crate) fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError> {
+        let of_status = self.tree.scan_prefix(Keys::of(tenant).of_status(status)).keys();
+        of_status.map(|key| key.map(|_| 1).map_err(unavailable)).sum()
+    }
+
     fn summary(&self, key: ExecutionKey) -> Result<Option<Summary>, StoreError> {
         let stored = self.tree.get(Keys::of(key.tenant).record(key.id)).map_err(unavailable)?;
         let at = || format!("the record of {} of {}", key.id, key.tenant);

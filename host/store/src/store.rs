@@ -16,7 +16,7 @@ use stepwell_core::ids::{Digest, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
     CommitError, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line, ListPlace, Page, Record,
-    Store, StoreError, Transition,
+    RecordStatus, Store, StoreError, Transition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -170,6 +170,10 @@ impl Store for SledStore {
     ) -> Result<ExecutionList, StoreError> {
         let filter = filter.clone();
         self.read(move |reader| reader.executions(tenant, &filter, after, limit)).await
+    }
+
+    async fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError> {
+        self.read(move |reader| reader.count(tenant, status)).await
     }
 
     async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError> {

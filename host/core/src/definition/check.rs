@@ -45,13 +45,7 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
     }
     let enabled = boolean(object, "enabled", &mut findings).unwrap_or(true);
     let triggers = triggers::read(object, &mut findings);
-    if object.contains_key("limit") {
-        findings.warn(
-            "/limit",
-            "no_effect",
-            "`limit` is not enforced yet; executions of this workflow run side by side",
-        );
-    }
+    let limit = super::limit::read(object, "", &mut findings);
     let forks = link::forks(&mut steps);
     let graph = if findings.faults.is_empty() { analyse(&steps, forks, &mut findings) } else { None };
     let Some(graph) = graph else { return Err(findings.faults) };
@@ -59,8 +53,21 @@ pub fn check(id: &str, revision: u32, definition: &Value) -> Result<Checked, Vec
     let metadata = object.get("metadata").map_or_else(Payload::null, Payload::from_value);
     let name = object.get("name").and_then(Value::as_str).map_or_else(|| title(id), str::to_owned);
     let id = id.to_owned();
-    let workflow =
-        Workflow { id, name, revision, steps, graph, timeout_ms, enabled, output, metadata, triggers, secrets, by_id };
+    let workflow = Workflow {
+        id,
+        name,
+        revision,
+        steps,
+        graph,
+        timeout_ms,
+        limit,
+        enabled,
+        output,
+        metadata,
+        triggers,
+        secrets,
+        by_id,
+    };
     Ok(Checked { workflow, warnings: findings.warnings })
 }
 

@@ -1,6 +1,7 @@
 //! A step's `config`: the reserved keys, and what is left as parameters (semantics C15, C16, C20, D2).
 
 use super::fault::{Findings, segment};
+use super::limit::Limit;
 use super::step::RawStep;
 use super::{Backoff, InputRule, JoinPolicy, RetryPolicy, secret};
 use crate::time::{LONGEST_MS, parse_duration};
@@ -21,6 +22,7 @@ const RETRIES: u64 = 100;
 pub(super) struct StepConfig {
     pub retry: RetryPolicy,
     pub timeout_ms: Option<u64>,
+    pub limit: Option<Limit>,
     pub join: JoinPolicy,
     pub cancel_rest: bool,
 }
@@ -30,10 +32,13 @@ impl StepConfig {
         let empty = Map::new();
         let config = step.config.unwrap_or(&empty);
         let path = step.pointer("config");
-        if config.contains_key("limit") {
-            findings.warn(format!("{path}/limit"), "no_effect", "`limit` has no effect in this version");
+        let limit = super::limit::read(config, &path, findings);
+        if limit.is_some() && !matches!(step.kind, "function" | "agent") {
+            let message = "only a function step takes `limit`; the workflow has one, too";
+            findings.warn(format!("{path}/limit"), "no_effect", message);
         }
         Self {
+            limit,
             retry: retry(config, &path, findings),
             timeout_ms: attempt_timeout(step, config, &path, findings),
             join: join(config.get("join"), &format!("{path}/join"), findings),

@@ -62,6 +62,7 @@ fn link_step(step: &RawStep<'_>, by_id: &HashMap<String, StepIx>, findings: &mut
         on_error,
         retry: config.retry,
         timeout_ms: config.timeout_ms,
+        limit: config.limit,
         join: config.join,
         cancel_rest: config.cancel_rest,
     })

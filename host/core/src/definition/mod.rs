@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod fault;
 mod kinds;
+mod limit;
 mod link;
 mod read;
 pub(crate) mod secret;
@@ -17,6 +18,7 @@ pub use kinds::{
     AgentRule, Call, ChildRule, EventRule, HumanRule, InputRule, LoopRule, LoopSource, OnTimeout, ParallelRule, Span,
     StepKind, WaitRule,
 };
+pub use limit::{Limit, LimitKey};
 pub use survey::{Body, Join, JoinedFork, Survey};
 pub use triggers::{
     Algorithm, Catchup, Encoding, EventTrigger, HmacRule, Overlap, ScheduleInput, ScheduleTrigger, Scheme, Triggers,
@@ -57,6 +59,8 @@ pub struct Workflow {
     pub graph: Graph,
     /// The whole execution's time limit, milliseconds (C16).
     pub timeout_ms: Option<u64>,
+    /// How many executions of the same key are under way at once (C16).
+    pub limit: Option<Limit>,
     /// Whether new executions may start (C16).
     pub enabled: bool,
     /// Fixes the shape of the result (D9).
@@ -122,6 +126,8 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// `config.timeout` of a function or an agent: wall time of one attempt, milliseconds (C16).
     pub timeout_ms: Option<u64>,
+    /// How many attempts of the same key run at once. Only of a function or an agent.
+    pub limit: Option<Limit>,
     /// What it waits for if it is a join (C5).
     pub join: JoinPolicy,
     /// At a join that fires early: whether the other branches are cancelled (C5).

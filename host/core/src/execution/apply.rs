@@ -101,6 +101,7 @@ fn on_blank(entry: &Entry) -> Verdict {
         | Entry::Cancelled { .. }
         | Entry::Paused { .. }
         | Entry::Resumed { .. }
+        | Entry::Admitted
         | Entry::Retried { .. } => Verdict::Impossible(""),
     }
 }
@@ -121,6 +122,7 @@ fn on_ended(entry: &Entry, retried: Stale) -> Verdict {
         | Entry::CallbackReceived { .. }
         | Entry::Cancelled { .. }
         | Entry::Paused { .. }
+        | Entry::Admitted
         | Entry::Resumed { .. } => Verdict::Stale(Stale::ExecutionEnded),
     }
 }
@@ -163,7 +165,8 @@ fn on_running(execution: &Execution, workflow: &Workflow, at: Timestamp, entry: 
         Entry::Cancelled { .. } => Verdict::Fits,
         Entry::Paused { .. } if execution.paused.is_none() => Verdict::Fits,
         Entry::Resumed { .. } if execution.paused.is_some() => Verdict::Fits,
-        Entry::Paused { .. } | Entry::Resumed { .. } => Verdict::Stale(Stale::NoChange),
+        Entry::Admitted if execution.waits_for_place() => Verdict::Fits,
+        Entry::Paused { .. } | Entry::Resumed { .. } | Entry::Admitted => Verdict::Stale(Stale::NoChange),
         Entry::Retried { .. } => Verdict::Stale(Stale::NotFailed),
     }
 }
@@ -194,6 +197,9 @@ pub fn outstanding(execution: &Execution) -> Vec<Command> {
         return Vec::new();
     }
     let mut commands: Vec<Command> = execution.deadline.map(|at| Command::WatchDeadline { at }).into_iter().collect();
+    if execution.waits_for_place() {
+        commands.push(Command::AwaitPlace);
+    }
     let mut runs: Vec<(RunIx, &Run)> = execution.under_way().collect();
     runs.sort_unstable_by_key(|(at, _)| *at);
     for (at, run) in runs {
@@ -233,6 +239,8 @@ impl Command {
             | Self::ShowApproval { .. }
             | Self::Subscribe { .. }
             | Self::Unsubscribe { .. }
+            | Self::AwaitPlace
+            | Self::TakePlace
             | Self::AnnounceEnd => false,
         }
     }
@@ -301,6 +309,7 @@ impl Entry {
             Self::Cancelled { .. } => "cancelled",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
+            Self::Admitted => "admitted",
             Self::Retried { .. } => "retried",
         }
     }

@@ -1,7 +1,7 @@
 //! What people do to an execution that is under way, or has failed.
 
 use super::turn::Turn;
-use super::{Command, Pause, Phase, Place, RunIx, RunState, TokenId, Wait, outstanding};
+use super::{Command, Pause, Phase, Place, RunIx, RunState, TokenId, Via, Wait, outstanding};
 
 impl Turn<'_> {
     /// Nothing new begins from now on.
@@ -21,6 +21,8 @@ impl Turn<'_> {
     pub(super) fn retried(&mut self) {
         self.next.phase = Phase::Running;
         self.next.ended_at = None;
+        // It takes its place again, whether or not there is one: somebody wants it to go on.
+        self.commands.extend(self.next.limited.is_some().then_some(Command::TakePlace));
         self.set_deadline();
         let places: Vec<(TokenId, Place)> = self.next.tokens.iter().map(|(id, token)| (id, token.place)).collect();
         let mut containers = Vec::new();
@@ -28,6 +30,8 @@ impl Turn<'_> {
             match place {
                 Place::In(run) if self.reopen(run) => containers.push(run),
                 Place::In(run) => self.activate(token, run),
+                // Its workflow's limit could not be told.
+                Place::Bound { via: Via::Start, .. } if self.next.limited.is_none() && self.is_held(token) => {}
                 Place::Bound { .. } => self.arrivals.push_back(token),
                 Place::At { .. } | Place::Held { .. } => {}
             }

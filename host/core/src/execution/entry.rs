@@ -104,6 +104,8 @@ pub enum Entry {
         /// Who.
         by: Option<String>,
     },
+    /// So many executions of its key had ended that it may begin (`limit` of its workflow).
+    Admitted,
     /// Somebody made a failed execution try its failed steps again.
     Retried {
         /// Who.
@@ -163,6 +165,7 @@ impl Entry {
             | Self::Cancelled { .. }
             | Self::Paused { .. }
             | Self::Resumed { .. }
+            | Self::Admitted
             | Self::Retried { .. } => None,
         }
     }
@@ -400,6 +403,10 @@ pub enum Command {
         /// Which step run.
         run: RunIx,
     },
+    /// *Durable.* It waits until [`Entry::Admitted`] may be reported: fewer executions of its key are under way than may be.
+    AwaitPlace,
+    /// *Durable.* It is one of those that are under way.
+    TakePlace,
     /// Tell whoever waits for the end. *Durable* for a parent.
     AnnounceEnd,
 }

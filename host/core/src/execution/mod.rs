@@ -12,6 +12,7 @@ mod frames;
 mod input;
 mod iterations;
 mod joining;
+mod limiting;
 mod outcome;
 mod people;
 mod rerun;
@@ -31,6 +32,7 @@ pub use entry::{
     Answer, AttemptUsage, Command, Entry, ExecutionLimits, Kept, Parent, Pin, Reported, Rerun, Started, Trigger,
 };
 pub use input::{Call, call};
+pub use limiting::{Limited, step_limit};
 pub use people::{ApprovalStatus, approval_status, approval_view, cannot_answer};
 pub use rerun::{NotReached, kept_for};
 pub use shelf::Shelf;
@@ -124,6 +126,9 @@ pub struct Execution {
     /// Who paused it, while it is paused.
     #[serde(default)]
     pub paused: Option<Pause>,
+    /// Its workflow's limit, if it has one: its key, and whether it waits for a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<Limited>,
 }
 
 /// Somebody stopped the execution for a while: what runs goes on to its end, nothing new begins.
@@ -384,6 +389,7 @@ impl Execution {
             counters: Counters::default(),
             handled: Vec::new(),
             paused: None,
+            limited: None,
         }
     }
 
@@ -391,6 +397,12 @@ impl Execution {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Completed(_) | Phase::Failed(_))
+    }
+
+    /// Whether it has not begun because of its workflow's limit.
+    #[must_use]
+    pub fn waits_for_place(&self) -> bool {
+        self.limited.as_ref().is_some_and(|limited| limited.waiting)
     }
 
     /// A step run.
@@ -420,7 +432,8 @@ impl Execution {
             Place::At { .. } | Place::Held { .. } => true,
             Place::Bound { .. } => false,
         };
-        self.phase == Phase::Running && (self.paused.is_some() || self.tokens.values().all(waits))
+        self.phase == Phase::Running
+            && (self.paused.is_some() || self.waits_for_place() || self.tokens.values().all(waits))
     }
 
     /// The next moment at which something happens by itself: a timer, a timeout, the deadline, a retry after its pause.

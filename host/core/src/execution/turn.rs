@@ -43,6 +43,7 @@ impl<'a> Turn<'a> {
     pub fn happened(&mut self, entry: &Entry) {
         match entry {
             Entry::Started(started) => self.start(started),
+            Entry::Admitted => self.admitted(),
             Entry::StepSucceeded { run, output, .. } => self.returned(*run, output),
             Entry::StepFailed { run, failure, chance, .. } => self.attempt_failed(*run, failure, *chance),
             Entry::AttemptLost { run, .. } => self.lost(*run),
@@ -65,11 +66,13 @@ impl<'a> Turn<'a> {
         self.next.started = Some(Arc::new(started.clone()));
         self.next.phase = Phase::Running;
         self.next.started_at = self.at;
-        self.set_deadline();
         self.next.frames.insert(FrameId::TOP, Arc::new(Frame::default()));
         self.next.counters.frames = 1;
         let token = self.add_token(Token::new(FrameId::TOP, Place::Bound { to: StepIx(0), via: Via::Start }));
-        self.arrivals.push_back(token);
+        if !self.is_held(token) {
+            self.set_deadline();
+            self.arrivals.push_back(token);
+        }
     }
 
     pub(super) fn set_deadline(&mut self) {

@@ -1,6 +1,6 @@
 //! What a client sees of an execution (http-api.md section 1).
 
-use super::{Entry, ErrorDetails, Execution, Phase, Run, RunIx, RunState, Wait};
+use super::{Entry, ErrorDetails, Execution, Limited, Phase, Run, RunIx, RunState, Wait};
 use crate::definition::{StepIx, StepKind, Workflow};
 use crate::failure::code;
 use crate::payload::Payload;
@@ -48,6 +48,9 @@ struct View<'a> {
     result: Option<&'a Payload>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     handled_errors: &'a [Arc<ErrorDetails>],
+    /// Its workflow's limit: its key, how many of it may be under way, and whether it waits for a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a Limited>,
     steps: indexmap::IndexMap<&'a str, StepView>,
 }
 
@@ -78,7 +81,13 @@ struct StepView {
 pub fn view(execution: &Execution, workflow: &Workflow, now: Timestamp, begun: bool) -> String {
     let result = if let Phase::Completed(result) = &execution.phase { Some(result) } else { None };
     let outline = outline(execution, now, begun);
-    let view = View { outline, result, handled_errors: &execution.handled, steps: steps(execution, workflow) };
+    let view = View {
+        outline,
+        result,
+        handled_errors: &execution.handled,
+        limit: execution.limited.as_ref(),
+        steps: steps(execution, workflow),
+    };
     serde_json::to_string(&view).unwrap_or_else(|_| "{}".to_owned())
 }
 
@@ -110,6 +119,7 @@ fn status(execution: &Execution, now: Timestamp, begun: bool) -> (&'static str, 
         Phase::Failed(_) => ("failed", "failed"),
         Phase::Blank => ("pending", "queued"),
         Phase::Running if execution.paused.is_some() => ("running", "paused"),
+        Phase::Running if execution.waits_for_place() => ("pending", "queued"),
         Phase::Running if !begun && only_attempts(execution) => ("pending", "queued"),
         Phase::Running => ("running", running_state(execution, now)),
     }

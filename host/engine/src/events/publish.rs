@@ -78,9 +78,11 @@ impl Engine {
     /// Keeps an event, with what it matched; what follows from it happens afterwards. On return it is durable.
     ///
     /// # Errors
-    /// [`Error::WrongShape`], [`Error::Refused`] for a type of the server's own, [`Error::TooLarge`], [`Error::Unavailable`].
+    /// [`Error::WrongShape`], [`Error::Refused`] for a type of the server's own, [`Error::TooLarge`],
+    /// [`Error::QuotaReached`], [`Error::Unavailable`].
     pub async fn publish(&self, tenant: TenantId, new: NewEvent) -> Result<Publication, Error> {
         check_foreign(&new)?;
+        self.admit_event(tenant)?;
         self.publish_as(tenant, new, Origin::default()).await
     }
 

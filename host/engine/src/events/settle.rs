@@ -14,6 +14,8 @@ const PART: usize = 100;
 const PAGE: usize = 100;
 /// When the store cannot do it now, it is asked again after this many milliseconds.
 const PAUSE_MS: u64 = 1_000;
+/// Where a quota is used up, it is looked at again after this many milliseconds at the latest: somebody may raise it.
+const QUOTA_PAUSE_MS: u64 = 10_000;
 
 impl Engine {
     /// Sees to what follows from an event, in the background.
@@ -26,22 +28,36 @@ impl Engine {
     ) {
         let engine = self.clone();
         self.inner.attempts.spawn("event", async move {
-            let _turn = turn;
-            engine.settle_until_done(tenant, &event, &matches).await;
+            engine.settle_until_done(tenant, (&event, &matches), turn).await;
         });
     }
 
-    async fn settle_until_done(&self, tenant: TenantId, event: &Published, matches: &Matches) {
+    async fn settle_until_done(
+        &self,
+        tenant: TenantId,
+        (event, matches): (&Published, &Matches),
+        mut turn: Option<EventTurn>,
+    ) {
+        let mut waits = None;
         let clock = &self.inner.ports.clock;
         // Whatever follows is later than the event, by the clock too: what begins to wait now does not wait for an event before it.
         clock.sleep_until(event.received.plus(1)).await;
         loop {
             match self.do_follow(tenant, event, matches).await {
                 Ok(()) => break self.inner.events.settled.send_modify(|count| *count += 1),
-                Err(Error::Unavailable(_)) if self.accepting().is_err() => break, // its mark stands: the next start goes on
+                // Its mark stands: the next start goes on.
+                Err(Error::Unavailable(_) | Error::QuotaReached { .. }) if self.accepting().is_err() => break,
                 Err(Error::Unavailable(why)) => {
                     tracing::warn!(event = event.id, why, "what follows from the event is tried again");
                     clock.sleep_until(clock.now().plus(PAUSE_MS)).await;
+                }
+                Err(Error::QuotaReached { limit, retry_after_s, .. }) => {
+                    tracing::debug!(event = event.id, limit, "what follows from the event waits for a quota");
+                    // Other tenants' events do not wait with it; how many do is bounded where they come in.
+                    turn = None;
+                    waits.get_or_insert_with(|| self.inner.meters.event_waits(tenant));
+                    let pause = u64::from(retry_after_s).saturating_mul(1_000).min(QUOTA_PAUSE_MS);
+                    clock.sleep_until(clock.now().plus(pause)).await;
                 }
                 Err(error) => {
                     tracing::error!(event = event.id, %error, "what follows from the event waits for the next start");
@@ -49,6 +65,7 @@ impl Engine {
                 }
             }
         }
+        drop(turn);
     }
 
     async fn do_follow(&self, tenant: TenantId, event: &Published, matches: &Matches) -> Result<(), Error> {

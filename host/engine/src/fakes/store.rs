@@ -351,6 +351,13 @@ impl Store for MemoryStore {
         self.alive(|disk| Ok(disk.list(tenant, filter, after, limit))).await
     }
 
+    async fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError> {
+        let of_status = |disk: &Disk| {
+            disk.records.iter().filter(|(key, record)| key.tenant == tenant && record.status == status).count() as u64
+        };
+        self.alive(|disk| Ok(of_status(disk))).await
+    }
+
     async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError> {
         self.alive(|disk| Ok(disk.documents.get(&(tenant, kind, key.to_owned())).cloned())).await
     }

@@ -157,6 +157,12 @@ pub enum DocumentKind {
     Agent = 90,
     /// Key: agent id. What is left of a deleted agent.
     DeletedAgent = 91,
+    /// Key: a day of UTC, `2026-11-22`. What the tenant used on it.
+    Usage = 110,
+    /// Key: what is counted. How much there is of it.
+    Meter = 111,
+    /// Key: execution id. Its place under its workflow's limit, or that it waits for one.
+    Place = 112,
     /// Key: path, U+0001, method. The workflow whose webhook this is.
     Webhook = 50,
     /// Key: a delivery's bytes, each bit turned, in 32 hex digits: the newest first. What is told of a delivery of a webhook.
@@ -372,6 +378,9 @@ pub trait Store: Send + Sync + 'static {
         after: Option<ListPlace>,
         limit: usize,
     ) -> Result<ExecutionList, StoreError>;
+
+    /// How many executions of a tenant have this status. Walks through all of them: for a start of the server.
+    async fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError>;
 
     /// One document.
     async fn document(&self, tenant: TenantId, kind: DocumentKind, key: &str) -> Result<Option<Bytes>, StoreError>;

@@ -113,6 +113,7 @@ impl Registry {
     ) -> Result<Deployed, Error> {
         check_id(&upload.id)?;
         self.check_size(tenant, &upload)?;
+        self.check_stored(tenant)?;
         let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
         let chosen = choose(&upload, &prepared)?;
         let most = self.allowances.of(tenant).functions;
@@ -129,14 +130,41 @@ impl Registry {
             let current = self.function(tenant, id).await?.map(|function| function.version);
             precondition.check("the function", current)?;
         }
-        // The bytes first: a function never refers to what is not there.
-        self.store.put_blob(tenant, upload.bytes().clone()).await?;
+        self.keep_artifact(tenant, &upload, known.iter().map(|(_, bytes)| bytes), prepared.digest).await?;
         let mut functions = Vec::with_capacity(chosen.len());
         for (id, meta) in chosen {
             let function = described(&id, meta, &upload, &prepared);
             functions.push(self.register(tenant, function, precondition).await?);
         }
         Ok(Deployed { functions, compile_ms: prepared.compile_ms })
+    }
+
+    /// The bytes come first: a function never refers to what is not there. They count once for all functions that run them now.
+    async fn keep_artifact(
+        &self,
+        tenant: TenantId,
+        upload: &Upload,
+        mut known: impl Iterator<Item = &Bytes> + Send,
+        digest: Digest,
+    ) -> Result<(), Error> {
+        let is_known = known.any(|bytes| read(bytes).is_ok_and(|known: Function| known.digest == digest));
+        self.store.put_blob(tenant, upload.bytes().clone()).await?;
+        if !is_known {
+            let length = upload.bytes().len() as u64;
+            self.meters.wrote(tenant, (i64::try_from(length).unwrap_or(i64::MAX), length), self.clock.now());
+        }
+        Ok(())
+    }
+
+    /// How many functions and workflows a tenant has.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub(crate) async fn counts(&self, tenant: TenantId) -> Result<(usize, usize), Error> {
+        let limits = self.allowances.of(tenant);
+        let functions = self.all(tenant, DocumentKind::Function, LISTED.max(limits.functions)).await?.len();
+        let workflows = self.all(tenant, DocumentKind::Workflow, LISTED.max(limits.workflows)).await?.len();
+        Ok((functions, workflows))
     }
 
     /// Checks and compiles an artifact as [`Registry::deploy`] does, and registers nothing: the ids that it would be registered under.

@@ -25,7 +25,9 @@ pub(crate) use webhook_secrets::reference;
 pub use workflows::StoredWorkflow;
 
 use crate::Error;
+use crate::admitting::no_room;
 use crate::committer::Committer;
+use crate::meters::Meters;
 use crate::ports::{Clock, DocumentKind, DocumentWrite, Expect, Page, Runtime, Store};
 use crate::schedules::Dues;
 use crate::secrets::Keyring;
@@ -44,6 +46,7 @@ pub struct Registry {
     committer: Committer,
     keyring: Arc<Keyring>,
     allowances: Arc<Allowances>,
+    meters: Arc<Meters>,
     workflows: Arc<Cache<(String, Option<u32>), StoredWorkflow>>,
     functions: Arc<Cache<String, Function>>,
     triggers: Arc<Triggers>,
@@ -79,13 +82,15 @@ pub struct RegistryParts {
     pub(crate) dues: Arc<Dues>,
     /// How much a tenant may have.
     pub allowances: Arc<Allowances>,
+    /// Counts what it keeps.
+    pub meters: Arc<Meters>,
 }
 
 impl Registry {
     /// An empty cache over the store.
     #[must_use]
     pub fn new(parts: RegistryParts) -> Self {
-        let RegistryParts { store, runtime, clock, committer, keyring, dues, allowances } = parts;
+        let RegistryParts { store, runtime, clock, committer, keyring, dues, allowances, meters } = parts;
         Self {
             store,
             runtime,
@@ -93,6 +98,7 @@ impl Registry {
             committer,
             keyring,
             allowances,
+            meters,
             workflows: Arc::default(),
             functions: Arc::default(),
             triggers: Arc::default(),
@@ -102,6 +108,12 @@ impl Registry {
     }
 
     /// All documents of a kind, at most `most` and one more.
+    /// Whether a tenant may keep more.
+    fn check_stored(&self, tenant: TenantId) -> Result<(), Error> {
+        let stored = self.meters.read(tenant, self.clock.now()).stored;
+        no_room(&self.allowances.of(tenant), stored).map_or(Ok(()), Err)
+    }
+
     async fn all(&self, tenant: TenantId, kind: DocumentKind, most: usize) -> Result<Vec<(String, Bytes)>, Error> {
         let page = Page { after: None, limit: most + 1 };
         Ok(self.store.documents(tenant, kind, "", page).await?)

@@ -165,6 +165,7 @@ impl Registry {
     }
 
     pub(super) async fn room_for_a_workflow(&self, tenant: TenantId) -> Result<(), Error> {
+        self.check_stored(tenant)?;
         let most = self.allowances.of(tenant).workflows;
         let known = self.all(tenant, DocumentKind::Workflow, LISTED.max(most)).await?.len();
         if known < most {

@@ -150,6 +150,11 @@ impl<T> Fair<T> {
         self.running
     }
 
+    /// Attempts of a tenant that are under way, and that wait.
+    pub fn of(&self, tenant: TenantId) -> (usize, usize) {
+        self.tenants.get(&tenant).map_or((0, 0), |queue| (queue.running, queue.waiting.len()))
+    }
+
     /// Nothing waits any more; what waited is handed back.
     pub fn clear(&mut self) -> Vec<T> {
         self.order.clear();

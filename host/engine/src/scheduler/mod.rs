@@ -103,6 +103,12 @@ impl Scheduler {
         self.lock().fair.running()
     }
 
+    /// Attempts of a tenant that have their turn, and that wait for it.
+    #[must_use]
+    pub fn of(&self, tenant: TenantId) -> (usize, usize) {
+        self.lock().fair.of(tenant)
+    }
+
     /// Hands out turns while there are slots.
     fn grant(self: &Arc<Self>) {
         loop {

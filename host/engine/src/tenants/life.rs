@@ -79,6 +79,8 @@ impl Engine {
             live.abandon();
             self.let_go(&live);
         }
+        self.inner.meters.forget(tenant);
+        self.inner.places.forget(tenant);
         self.remove_tenant(tenant);
     }
 

@@ -9,6 +9,7 @@ mod control;
 mod crashes;
 mod events;
 mod following;
+mod limiting;
 mod limits;
 mod lists;
 mod logs;

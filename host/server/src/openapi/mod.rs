@@ -44,6 +44,7 @@ const POLICY: &str =
         (name = "secrets", description = "Values that are written and never read back."),
         (name = "keys", description = "Who may ask, and what for. `x-scope` of an operation is the scope that its key needs; `admin` includes all."),
         (name = "tenants", description = "For the operator: an admin key of the default tenant."),
+        (name = "usage", description = "What was used, and what may be."),
         (name = "service", description = "For load balancers and supervisors.")
     )
 )]

@@ -17,6 +17,7 @@ mod pictures;
 mod schedules;
 mod secrets;
 mod tenants;
+mod usage;
 mod webhooks;
 mod workflows;
 
@@ -174,6 +175,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(tenants::suspend))
         .routes(routes!(tenants::resume))
         .routes(routes!(tenants::key))
+        .routes(routes!(usage::read))
+        .routes(routes!(usage::of_tenant))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod control;
 mod joins;
 mod language;
+mod limiting;
 mod loops;
 mod matrix;
 mod replaying;
@@ -127,6 +128,8 @@ impl<'a> World<'a> {
                         | Command::ShowApproval { .. }
                         | Command::Subscribe { .. }
                         | Command::Unsubscribe { .. }
+                        | Command::AwaitPlace
+                        | Command::TakePlace
                         | Command::AnnounceEnd => {}
                     }
                 }

@@ -66,6 +66,8 @@ pub async fn a_status_may_go_any_way(subject: &mut dyn Subject) {
         for other in RecordStatus::ALL {
             let shown = if other == status { vec![key(1)] } else { vec![] };
             assert_eq!(list(&*store, ACME, &only(&[other])).await, shown, "{other:?} while {status:?}");
+            assert_eq!(store.count(ACME, other).await, Ok(shown.len() as u64), "{other:?} while {status:?}");
+            assert_eq!(store.count(OTHER, other).await, Ok(0));
         }
     }
 }

@@ -35,8 +35,23 @@ pub struct Execution {
     /// Failures that a handler dealt with.
     #[schema(required = false)]
     pub handled_errors: Option<Vec<ErrorDetails>>,
+    /// Of a workflow with a `limit`.
+    #[schema(required = false)]
+    pub limit: Option<LimitState>,
     /// By step id.
     pub steps: BTreeMap<String, StepState>,
+}
+
+/// The limit that an execution is under.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct LimitState {
+    /// Executions of the workflow with the same key count together.
+    pub key: String,
+    /// How many of them may be under way.
+    pub max: u32,
+    /// Whether it waits until there are fewer.
+    pub waiting: bool,
 }
 
 /// An execution in a list.

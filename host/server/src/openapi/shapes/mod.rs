@@ -6,12 +6,14 @@ mod execution;
 mod function;
 mod schedule;
 mod tenant;
+mod usage;
 mod workflow;
 
 pub use execution::*;
 pub use function::*;
 pub use schedule::*;
 pub use tenant::*;
+pub use usage::*;
 pub use workflow::*;
 
 use serde_json::Value;
