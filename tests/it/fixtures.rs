@@ -253,3 +253,13 @@ pub fn wrong_export() {
     assert_eq!(code, "wrong_world");
     assert!(message.contains("stepwell:function/handler"), "it says what is missing: {message}");
 }
+
+#[test]
+pub fn uses_capabilities() {
+    let server = Server::start();
+    server.client.upload("f", &guest("fixtures/uses_capabilities"));
+    let questions = json!([["config", "REGION"], ["secret", "TOKEN"], ["put", "k", "v"], ["publish", "a.b", {}]]);
+    let answers = server.client.post("/functions/execute", &json!({"functionId": "f", "input": questions})).ok(200);
+    let refused = answers.as_array().expect("answers").iter().filter(|answer| answer["refused"] == "denied");
+    assert_eq!(refused.count(), 4, "{answers:#}");
+}

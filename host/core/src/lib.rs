@@ -3,6 +3,7 @@
 pub mod definition;
 pub mod execution;
 pub mod failure;
+pub mod grants;
 pub mod graph;
 pub mod ids;
 pub mod occurrence;

@@ -13,6 +13,7 @@
 
 mod cache;
 mod call;
+mod capabilities;
 mod capture;
 mod classify;
 mod clock;

@@ -1,6 +1,7 @@
 //! What a guest may import: the log of our world, and of WASI what standard libraries need. Interface by interface:
 //! `add_to_linker_async` would bring sockets too.
 
+use crate::capabilities;
 use crate::capture::{FIELDS, SharedCapture};
 use crate::contract::{LOG, LogParameters, TYPES};
 use crate::limiter::Limiter;
@@ -28,7 +29,6 @@ pub(crate) struct State {
     pub(crate) capture: SharedCapture,
     pub(crate) deadline: Instant,
     /// Who answers what the guest asks for.
-    #[expect(dead_code, reason = "the interfaces that ask come with the grants")]
     pub(crate) host: Arc<dyn Host>,
 }
 
@@ -50,6 +50,7 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     add_command_line(&mut linker)?;
     add_io(&mut linker)?;
     add_world(&mut linker)?;
+    capabilities::add(&mut linker)?;
     Ok(linker)
 }
 

@@ -33,19 +33,32 @@
 //! `cargo build --release --target wasm32-wasip2` makes a component of a crate of the type `cdylib`; every `#[function]` in it can be
 //! called. See the README for the whole way from an empty folder to a running function.
 
+pub mod config;
 mod ctx;
 mod error;
+pub mod events;
 #[cfg(target_arch = "wasm32")]
 mod guest;
+pub mod kv;
 pub mod log;
 #[cfg(not(target_arch = "wasm32"))]
 mod metadata;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
+mod refused;
 mod registry;
+pub mod secrets;
+
+#[cfg(target_arch = "wasm32")]
+use guest::capabilities as host;
+#[cfg(not(target_arch = "wasm32"))]
+use native as host;
 
 pub use ctx::Ctx;
 pub use error::Error;
 #[cfg(not(target_arch = "wasm32"))]
 pub use metadata::metadata;
+pub use refused::{Refused, Why};
 /// Makes a function callable by workflows.
 ///
 /// - **Arguments**: `ctx: &Ctx`, `input: T` with `T: DeserializeOwned`, both in this order, or nothing.

@@ -3,15 +3,16 @@
 use super::frame::{Refusal, refuse};
 use super::scan::Scan;
 use super::unfit::Code;
+use crate::capabilities::INTERFACES;
 
-/// The package of our world, and the major version that this server has.
-const PACKAGE: &str = "stepwell:function/";
+/// Our packages, and the major version that this server has of them.
+const PACKAGES: [&str; 2] = ["stepwell:function/", "stepwell:capabilities/"];
 const MAJOR: &str = "1";
 /// The interface that must be exported.
 const HANDLER: &str = "stepwell:function/handler";
 /// The one that our own runner of scripts exports instead.
 const RUNNER: &str = "stepwell:script/runner";
-/// Our interfaces that may be imported.
+/// Our interfaces that may be imported, beside those of the capabilities.
 const OURS: &[&str] = &["stepwell:function/log", "stepwell:function/types"];
 
 /// The release of WASI whose interfaces are linked; 0.2.x are compatible with each other.
@@ -40,8 +41,8 @@ const LINKED: &[&str] = &[
     "wasi:random/random",
 ];
 /// What a message says is allowed.
-const ALLOWED: &str = "a component exports stepwell:function/handler@1.x, and imports only stepwell:function/{log,types}@1.x \
-                       and wasi:{cli,clocks,io,random}@0.2.x";
+const ALLOWED: &str = "a component exports stepwell:function/handler@1.x, and imports only stepwell:function/{log,types}@1.x, \
+                       stepwell:capabilities/{config,secrets,key-value,events}@1.x and wasi:{cli,clocks,io,random}@0.2.x";
 /// Wrong names that one message lists.
 const LISTED: usize = 8;
 
@@ -110,7 +111,7 @@ fn is_ours(version: &str) -> bool {
 
 fn wrong_import(name: &str) -> Option<String> {
     let (interface, version) = split(name);
-    let ours = OURS.contains(&interface);
+    let ours = OURS.contains(&interface) || INTERFACES.contains(&interface);
     let wasi = LINKED.contains(&interface);
     if (ours && is_ours(version)) || (wasi && version.starts_with(WASI)) {
         return None;
@@ -119,7 +120,7 @@ fn wrong_import(name: &str) -> Option<String> {
         format!("it imports {name}, but this server has {interface}@{MAJOR}.x")
     } else if wasi {
         format!("it imports {name}, but this server has {interface}@{WASI}x")
-    } else if interface.starts_with(PACKAGE) {
+    } else if PACKAGES.iter().any(|package| interface.starts_with(package)) {
         format!("it imports {name}, which this server does not have: it may need a newer one")
     } else if interface.starts_with("wasi:") {
         format!("it imports {name}, which is not available to functions")
@@ -160,10 +161,15 @@ mod tests {
 
     #[test]
     fn our_world_in_any_minor_version() {
-        let imports = ["wasi:io/poll@0.2.9", "stepwell:function/types@1.0.0", "stepwell:function/log@1.3.0"];
+        let imports = [
+            "wasi:io/poll@0.2.9",
+            "stepwell:function/types@1.0.0",
+            "stepwell:function/log@1.3.0",
+            "stepwell:capabilities/key-value@1.1.0",
+        ];
         assert_eq!(
             message(&imports, &["stepwell:function/handler@1.7.2", "other"]),
-            "stepwell:function/log@1.3.0 stepwell:function/types@1.0.0 wasi:io/poll@0.2.9"
+            "stepwell:capabilities/key-value@1.1.0 stepwell:function/log@1.3.0 stepwell:function/types@1.0.0 wasi:io/poll@0.2.9"
         );
     }
 
@@ -175,6 +181,8 @@ mod tests {
             ("wasi:cli/stdout@0.3.0", "has wasi:cli/stdout@0.2.x"),
             ("stepwell:function/log@2.0.0", "has stepwell:function/log@1.x"),
             ("stepwell:function/secrets@1.4.0", "may need a newer one"),
+            ("stepwell:capabilities/models@1.4.0", "may need a newer one"),
+            ("stepwell:capabilities/secrets@2.0.0", "has stepwell:capabilities/secrets@1.x"),
             ("acme:thing/x", "does not know"),
         ] {
             let message = message(&[import], &[GOOD]);

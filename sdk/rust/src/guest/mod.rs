@@ -1,5 +1,7 @@
 //! The side of the SDK that talks to the host. It exists only in WebAssembly.
 
+pub(crate) mod capabilities;
+
 use crate::registry;
 use crate::{Ctx, Error, log::Level};
 use bindings::exports::stepwell::function::handler::Guest;
