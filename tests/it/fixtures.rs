@@ -38,6 +38,26 @@ pub fn allocates_without_end() {
     assert_eq!(code("allocates_without_end"), "memory_limit");
 }
 
+/// What is granted, and to whom, is in `outgoing`; here nothing is.
+#[test]
+pub fn calls_http() {
+    let server = Server::start();
+    server.client.upload("calls_http", &guest("fixtures/calls_http"));
+    let ended = server.client.run_step("calls_http", &json!({"url": "http://127.0.0.1:1/"}), &json!({}));
+    assert_eq!(failure(&ended).0, "http_denied");
+}
+
+#[test]
+pub fn misuses_http() {
+    let server = Server::start();
+    server.client.upload("misuses_http", &guest("fixtures/misuses_http"));
+    let input = |how: &str| json!({"how": how, "authority": "127.0.0.1:1"});
+    let ended = server.client.run_step("misuses_http", &input("forgets_its_requests"), &json!({}));
+    assert_eq!(ended["result"], "forgotten");
+    let ended = server.client.run_step("misuses_http", &input("leaves_the_body_open"), &json!({"timeout": "1s"}));
+    assert_eq!(failure(&ended).0, "function_timeout");
+}
+
 #[test]
 pub fn core_module() {
     assert_eq!(run("core_module")["status"], "completed");

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// What is logged unless `STEPWELL_LOG` says otherwise.
-const LOG: &str = "info";
+const LOG: &str = "info,wasmtime_wasi_http=error";
 
 /// Threads that block get this long to end with the process.
 const LAST_THREADS: Duration = Duration::from_secs(5);

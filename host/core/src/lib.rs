@@ -11,6 +11,5 @@ pub mod payload;
 pub mod picture;
 pub mod schedule;
 pub mod secrets;
-pub mod target;
 pub mod time;
 pub mod trace;

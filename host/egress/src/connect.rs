@@ -2,12 +2,12 @@
 
 use crate::clock::Limit;
 use crate::limits::EgressLimits;
+use crate::target::{Scheme, Target};
 use crate::tls;
 use rustls::ClientConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_core::target::{Scheme, Target};
 use stepwell_engine::ports::{HttpFault, HttpFaultKind, HttpTimeouts};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

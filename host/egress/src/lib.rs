@@ -17,11 +17,13 @@ mod request;
 mod resolve;
 mod sender;
 mod surroundings;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod turns;
 
+pub use ipnet::IpNet;
 pub use limits::EgressLimits;
 pub use policy::AddressPolicy;
 pub use resolve::{Resolver, SystemResolver};

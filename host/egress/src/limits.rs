@@ -1,6 +1,7 @@
 //! The numbers of outgoing requests.
 
 use std::time::Duration;
+use stepwell_engine::ports::HTTP_REQUEST_BYTES;
 
 /// Numbers that bound one request, and what all of them hold together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Default for EgressLimits {
             connections: 256,
             tenant_queue: 256,
             turn: Duration::from_secs(10),
-            request_bytes: 4 << 20,
+            request_bytes: HTTP_REQUEST_BYTES,
             response_bytes: 8 << 20,
             resolve: Duration::from_secs(5),
             connect: Duration::from_secs(5),

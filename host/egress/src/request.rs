@@ -1,12 +1,12 @@
 //! A request, made anew from its parts: nothing of what the function wrote reaches the wire unread. Pure.
 
 use crate::limits::EgressLimits;
+use crate::target::Target;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri};
 use http_body_util::Full;
-use stepwell_core::target::Target;
 use stepwell_engine::ports::{HttpFault, HttpFaultKind, HttpRequest};
 
 /// Longest method.
@@ -127,7 +127,7 @@ fn is_ours(name: &HeaderName, value: &HeaderValue, request: &HttpRequest, target
     }
     if name == HOST {
         let text = value.to_str().unwrap_or_default();
-        let right = Target::parse(target.scheme.name(), text).is_ok_and(|host| host == *target);
+        let right = Target::parse(target.scheme.word(), text).is_ok_and(|host| host == *target);
         return if right { Ok(true) } else { Err(invalid("the header host is not the request's host: leave it out")) };
     }
     Ok(is_of_the_connection(name))

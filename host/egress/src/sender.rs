@@ -9,6 +9,7 @@ use crate::policy::AddressPolicy;
 use crate::request::rebuilt;
 use crate::resolve::Resolver;
 use crate::surroundings::Inside;
+use crate::target::{Host, Target};
 use crate::tls::{Authorities, InvalidAuthority};
 use crate::turns::Turns;
 use bytes::Bytes;
@@ -16,7 +17,6 @@ use rustls::ClientConfig;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use stepwell_core::ids::TenantId;
-use stepwell_core::target::{Host, Target};
 use stepwell_engine::ports::{Connection, Egress, HttpFault, HttpFaultKind, HttpRequest, HttpResponse};
 use tokio::runtime::Handle;
 
@@ -65,7 +65,7 @@ impl HttpEgress {
 impl Egress for HttpEgress {
     async fn send(&self, connection: Connection, request: HttpRequest) -> Result<HttpResponse, HttpFault> {
         let target = Target::parse(&request.scheme, &request.authority)
-            .map_err(|error| HttpFault::new(HttpFaultKind::Invalid, error.to_string()))?;
+            .map_err(|error| HttpFault::new(HttpFaultKind::Invalid, error))?;
         let answer = Inside::new(self.handle.clone(), self.answer(connection, request, &target)).await;
         let tenant = connection.tenant;
         match &answer {

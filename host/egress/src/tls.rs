@@ -1,11 +1,11 @@
 //! TLS: whom we trust, and what a failed handshake means.
 
+use crate::target::{Host, Target};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use std::io;
 use std::sync::Arc;
-use stepwell_core::target::{Host, Target};
 use stepwell_engine::ports::{HttpFault, HttpFaultKind};
 
 /// Most certificates of one file: no list of authorities is longer.

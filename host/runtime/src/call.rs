@@ -10,6 +10,7 @@ use crate::contract::{
 use crate::limiter::Limiter;
 use crate::linker::State;
 use crate::loaded::Callable;
+use crate::outgoing::Http;
 use crate::runner::{Runner, Script};
 use crate::stdio::GuestOutput;
 use crate::text::printable;
@@ -83,7 +84,8 @@ fn store(
     table.set_max_capacity(TABLE_CAPACITY);
     let wasi = wasi(&capture);
     let limiter = Limiter::new(limits.memory_bytes);
-    let state = State { wasi, table, limiter, capture, deadline, host };
+    let http = Http::new(Arc::clone(&host), capture.clone());
+    let state = State { wasi, table, limiter, capture, deadline, host, http };
     let mut store = Store::new(instance.engine(), state);
     store.limiter(|state| &mut state.limiter);
     // What a guest hands over in one host call: an answer, with a little more for the record round it, or a log line before
@@ -206,8 +208,9 @@ fn failed(failure: Failure, retry: Retry, max: usize) -> Fault {
 }
 
 fn usage(store: &Store<State>, limits: &InvocationLimits, start: Instant) -> Usage {
+    let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     Usage {
-        fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+        fuel: fuel.saturating_add(store.data().http.debt()).min(limits.fuel),
         memory_bytes: store.data().limiter.peak(),
         elapsed: clock::now().saturating_duration_since(start),
     }

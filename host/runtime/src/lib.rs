@@ -8,7 +8,7 @@
 //! `runner`, in the place of its own; `scripts` checks one that is uploaded.
 //! With [`ProcessRuntime`] the part from `executor` on is in a process of the tenant's own: see `workers`.
 //!
-//! What this crate never does: compile in the server's process, reuse a store, link the network or files, block a thread
+//! What this crate never does: compile in the server's process, reuse a store, link sockets or files, block a thread
 //! of the API, or trust a compiled file that it did not sign.
 
 mod cache;
@@ -29,6 +29,7 @@ mod library;
 mod limiter;
 mod linker;
 mod loaded;
+mod outgoing;
 mod runner;
 mod runtime;
 mod scripts;

@@ -5,6 +5,7 @@ use crate::capabilities;
 use crate::capture::{FIELDS, SharedCapture};
 use crate::contract::{LOG, LogParameters, TYPES};
 use crate::limiter::Limiter;
+use crate::outgoing::{self, Http};
 use std::sync::Arc;
 use std::time::Instant;
 use stepwell_engine::ports::Host;
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) deadline: Instant,
     /// Who answers what the guest asks for.
     pub(crate) host: Arc<dyn Host>,
+    /// Its outgoing requests.
+    pub(crate) http: Http,
 }
 
 impl WasiView for State {
@@ -50,6 +53,7 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     add_command_line(&mut linker)?;
     add_io(&mut linker)?;
     add_world(&mut linker)?;
+    outgoing::link(&mut linker)?;
     capabilities::add(&mut linker)?;
     Ok(linker)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use stepwell_engine::ports::{
     Answer, Ask, Expected, Fault, Host, HttpFault, HttpFaultKind, HttpRequest, HttpResponse, NoHost, Refusal, Refused,
-    Runtime, SecretText,
+    SecretText,
 };
 
 /// Writes down what it is asked and answers as it was told.

@@ -5,6 +5,8 @@ mod calls;
 mod common;
 #[path = "cases/fixtures.rs"]
 mod fixtures;
+#[path = "cases/outgoing.rs"]
+mod outgoing;
 #[path = "cases/scripts.rs"]
 mod scripts;
 #[path = "cases/workers.rs"]

@@ -5,5 +5,7 @@ mod calls;
 mod common;
 #[path = "cases/fixtures.rs"]
 mod fixtures;
+#[path = "cases/outgoing.rs"]
+mod outgoing;
 #[path = "cases/scripts.rs"]
 mod scripts;

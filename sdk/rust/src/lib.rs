@@ -39,6 +39,7 @@ mod error;
 pub mod events;
 #[cfg(target_arch = "wasm32")]
 mod guest;
+pub mod http;
 pub mod kv;
 pub mod log;
 #[cfg(not(target_arch = "wasm32"))]

@@ -140,6 +140,9 @@ impl Refused {
     }
 }
 
+/// `http_request_bytes`: the body of an outgoing request. It is held in memory whole.
+pub const HTTP_REQUEST_BYTES: usize = 4 << 20;
+
 /// An outgoing request as the function made it, its body whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpRequest {

@@ -11,8 +11,8 @@ mod store;
 pub use clock::{Clock, Entropy};
 pub use egress::{Connection, Egress};
 pub use host::{
-    Answer, Ask, Draft, Expected, Host, HttpBody, HttpFault, HttpFaultKind, HttpRequest, HttpResponse, HttpTimeouts,
-    NoHost, Refusal, Refused, SecretText,
+    Answer, Ask, Draft, Expected, HTTP_REQUEST_BYTES, Host, HttpBody, HttpFault, HttpFaultKind, HttpRequest,
+    HttpResponse, HttpTimeouts, NoHost, Refusal, Refused, SecretText,
 };
 pub use listing::{ExecutionFilter, ExecutionList, LIST_LOOKS, ListPlace, Summary};
 pub use notes::{Note, NoteSlot, Notes};

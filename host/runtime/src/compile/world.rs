@@ -33,6 +33,8 @@ const LINKED: &[&str] = &[
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -42,7 +44,7 @@ const LINKED: &[&str] = &[
 ];
 /// What a message says is allowed.
 const ALLOWED: &str = "a component exports stepwell:function/handler@1.x, and imports only stepwell:function/{log,types}@1.x, \
-                       stepwell:capabilities/{config,secrets,key-value,events}@1.x and wasi:{cli,clocks,io,random}@0.2.x";
+                       stepwell:capabilities/{config,secrets,key-value,events}@1.x wasi:http/{outgoing-handler,types}@0.2.x and wasi:{cli,clocks,io,random}@0.2.x";
 /// Wrong names that one message lists.
 const LISTED: usize = 8;
 
@@ -163,20 +165,22 @@ mod tests {
     fn our_world_in_any_minor_version() {
         let imports = [
             "wasi:io/poll@0.2.9",
+            "wasi:http/outgoing-handler@0.2.0",
             "stepwell:function/types@1.0.0",
             "stepwell:function/log@1.3.0",
             "stepwell:capabilities/key-value@1.1.0",
         ];
         assert_eq!(
             message(&imports, &["stepwell:function/handler@1.7.2", "other"]),
-            "stepwell:capabilities/key-value@1.1.0 stepwell:function/log@1.3.0 stepwell:function/types@1.0.0 wasi:io/poll@0.2.9"
+            "stepwell:capabilities/key-value@1.1.0 stepwell:function/log@1.3.0 stepwell:function/types@1.0.0 wasi:http/outgoing-handler@0.2.0 wasi:io/poll@0.2.9"
         );
     }
 
     #[test]
     fn the_wrong_name_is_in_the_message() {
         for (import, word) in [
-            ("wasi:http/outgoing-handler@0.2.0", "not available to functions"),
+            ("wasi:http/incoming-handler@0.2.0", "not available to functions"),
+            ("wasi:http/outgoing-handler@0.3.0", "has wasi:http/outgoing-handler@0.2.x"),
             ("wasi:sockets/tcp@0.2.0", "not available to functions"),
             ("wasi:cli/stdout@0.3.0", "has wasi:cli/stdout@0.2.x"),
             ("stepwell:function/log@2.0.0", "has stepwell:function/log@1.x"),
