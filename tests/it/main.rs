@@ -3,6 +3,7 @@
 
 mod agents;
 mod approvals;
+mod audit;
 mod bad_input;
 mod callbacks;
 mod client;
@@ -27,6 +28,7 @@ mod pictures;
 mod providers;
 mod raw;
 mod schedules;
+mod scopes;
 mod scripts;
 mod secrets;
 mod shapes;
@@ -35,6 +37,7 @@ mod support;
 mod tenant_loops;
 mod tenants;
 mod trigger_crashes;
+mod two_tenants;
 mod uploads;
 mod usage;
 mod validation;

@@ -1,5 +1,6 @@
 //! The engine: everything it is made of, and its life from start to shutdown.
 
+use crate::audit::Audit;
 use crate::committer::{Committer, Wrote};
 use crate::events::Events;
 use crate::followers::Followers;
@@ -24,10 +25,11 @@ use crate::waiters::Waiters;
 use crate::wakes::Wakes;
 use crate::webhooks::Webhooks;
 use crate::{Error, recovery};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepwell_core::ids::TenantId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// The world, as the engine sees it.
 #[derive(Clone)]
@@ -63,6 +65,7 @@ pub(crate) struct Inner {
     pub allowances: Arc<Allowances>,
     pub keys: Keys,
     pub meters: Arc<Meters>,
+    pub audit: Audit,
     pub signer: Signer,
     pub secrets: Secrets,
     pub live: LiveTable,
@@ -135,6 +138,7 @@ impl Engine {
             allowances,
             keys,
             meters,
+            audit: Audit::default(),
             secrets,
             live: LiveTable::default(),
             events: Events::default(),
@@ -234,6 +238,19 @@ impl Engine {
     #[must_use]
     pub fn in_memory(&self) -> usize {
         self.inner.live.len()
+    }
+
+    /// Does this to its end, even if nobody waits for it any more. `None`: it panicked.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let (done, answer) = oneshot::channel();
+        self.inner.loops.spawn(what, async move {
+            let _ = done.send(work.await); // whoever asked may have gone
+        });
+        answer.await.ok()
     }
 
     pub(crate) fn accepting(&self) -> Result<(), Error> {

@@ -2,10 +2,11 @@
 //! ([`crate::access`]).
 
 use crate::access::{self, Access};
+use crate::audit::Trail;
 use crate::error::ApiError;
 use crate::routes::App;
-use axum::extract::{FromRequestParts, MatchedPath};
-use axum::http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
+use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use sha2::{Digest as _, Sha256};
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::time::Timestamp;
@@ -29,7 +30,6 @@ pub struct Caller {
     /// The groups that they are in, as `group:x` (semantics H2).
     pub groups: Vec<String>,
     /// The id of their key; the operator's own has none.
-    #[expect(dead_code, reason = "the log of changes will name it")]
     pub key: Option<String>,
 }
 
@@ -169,13 +169,15 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = identify(app, bearer(&parts.headers)?).await?;
         let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        caller.has(operation(&parts.method, path).access)?;
+        let operation = access::needed(&parts.method, path);
+        caller.has(operation.access)?;
+        if let Some(trail) = parts.extensions.get::<Trail>().cloned() {
+            let named = RawPathParams::from_request_parts(parts, app).await.ok();
+            let named: Vec<&str> = named.iter().flatten().map(|(_, value)| value).collect();
+            trail.enter(&caller, operation, named.join("/"));
+        }
         Ok(caller)
     }
-}
-
-fn operation(method: &Method, path: &str) -> &'static access::Operation {
-    access::needed(method, path)
 }
 
 #[cfg(test)]

@@ -4,10 +4,14 @@ use crate::error::ApiError;
 use crate::socket::{Socket, closing};
 use axum::Router;
 use axum::http::StatusCode;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -44,8 +48,8 @@ pub async fn serve(listener: TcpListener, app: Router, limit: usize, mut closing
             }
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 pause().await;
@@ -55,7 +59,7 @@ pub async fn serve(listener: TcpListener, app: Router, limit: usize, mut closing
         // Answers are small and wait for nothing; an error means that the peer is gone already.
         let _ = stream.set_nodelay(true);
         if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
-            connections.spawn(connection(stream, app.clone(), closing.clone(), permit));
+            connections.spawn(connection((stream, Some(Peer(address))), app.clone(), closing.clone(), permit));
         } else if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
             connections.spawn(refuse(stream, limit, permit));
         }
@@ -99,14 +103,29 @@ async fn pause() {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
+/// Who is at the other end of a request's connection: themselves, or the proxy before us.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// One connection: its requests, one after the other.
-async fn connection<S>(stream: S, app: Router, mut closing: watch::Receiver<bool>, _permit: OwnedSemaphorePermit)
-where
+async fn connection<S>(
+    (stream, peer): (S, Option<Peer>),
+    app: Router,
+    mut closing: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(HEAD_BYTES);
-    let connection = builder.serve_connection(TokioIo::new(Socket::new(stream)), TowerToHyperService::new(app));
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        app.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(Socket::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -151,7 +170,7 @@ mod tests {
         let app = Router::new().route("/", get(async || "here")).route("/minutes", get(minutes));
         theirs.write_all(sent).await.expect("sends");
         let mut text = String::new();
-        let (_, read) = tokio::join!(connection(ours, app, closing, permit), theirs.read_to_string(&mut text));
+        let (_, read) = tokio::join!(connection((ours, None), app, closing, permit), theirs.read_to_string(&mut text));
         read.expect("reads");
         text
     }

@@ -1,9 +1,11 @@
 //! Round every request: its id, its errors as JSON, and a panic that costs one answer, not the server.
 
+use crate::access;
+use crate::audit::{self, Trail};
 use crate::error::{ApiError, Pending, Place};
 use crate::leftovers::Leftovers;
 use crate::routes::App;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -24,13 +26,14 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     let place = Place { path: without_token(request.uri().path()), request_id: request_id(&app, &request) };
     let method = request.method().clone();
     let (request, leftovers) = Leftovers::of(request);
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answered.unwrap_or_else(|_| {
-        tracing::error!(request_id = place.request_id, path = place.path, "a request panicked");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
-            .into_problem(&place)
-    });
-    let mut response = with_problem(response, &place);
+    let answered = if is_told(&request) {
+        // Also if the caller hangs up: nobody changes anything without a line.
+        let engine = app.engine().clone();
+        engine.to_the_end("a change", run(app, request, next, place.clone())).await
+    } else {
+        Some(run(app, request, next, place.clone()).await)
+    };
+    let mut response = answered.unwrap_or_else(|| panicked(&place));
     if let Some(leftovers) = leftovers {
         leftovers.clear().await;
     }
@@ -39,6 +42,29 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     }
     tracing::debug!(%method, path = place.path, status = response.status().as_u16(), request_id = place.request_id);
     response
+}
+
+/// Whether the audit log may tell of this request.
+fn is_told(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    // Answers by a link have no caller, and are told all the same.
+    access::needed(request.method(), path).action.is_some() || path.starts_with(TOKENS[0])
+}
+
+/// The handler's answer, and its line in the audit log.
+async fn run(app: App, mut request: Request, next: Next, place: Place) -> Response {
+    let (trail, address) = (Trail::default(), audit::address(&request));
+    request.extensions_mut().insert(trail.clone());
+    let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await else { return panicked(&place) };
+    let lines = audit::lines((trail, address), &response, &place);
+    audit::note(&app, lines).await;
+    with_problem(response, &place)
+}
+
+fn panicked(place: &Place) -> Response {
+    tracing::error!(request_id = place.request_id, path = place.path, "a request panicked");
+    let message = "the server failed; its log says why";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into_problem(place)
 }
 
 /// What is said of a path in logs and answers. A token in it is a secret.

@@ -1,6 +1,7 @@
 //! HTTP in, JSON out: routes, authentication, errors, and the wiring of the engine to its adapters.
 
 mod access;
+mod audit;
 mod auth;
 mod cloudevents;
 mod connections;

@@ -43,6 +43,7 @@ const POLICY: &str =
                                             202 with `executionId` and `deliveryId`."),
         (name = "secrets", description = "Values that are written and never read back."),
         (name = "keys", description = "Who may ask, and what for. `x-scope` of an operation is the scope that its key needs; `admin` includes all."),
+        (name = "audit", description = "Who changed what."),
         (name = "tenants", description = "For the operator: an admin key of the default tenant."),
         (name = "usage", description = "What was used, and what may be."),
         (name = "service", description = "For load balancers and supervisors.")

@@ -1,6 +1,6 @@
 //! `/agents`: what a tenant calls by a role. They are kept and listed; nothing runs them yet.
 
-use super::{App, json, listing};
+use super::{App, about, json, listing};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
@@ -39,7 +39,9 @@ fn answer(status: StatusCode, agent: &Agent) -> Result<Response, ApiError> {
 )]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let body = extract::json(request, (AGENT_BYTES, "agent_bytes")).await?;
-    answer(StatusCode::CREATED, &app.engine().registry().create_agent(caller.tenant, body.to_value()).await?)
+    let agent = app.engine().registry().create_agent(caller.tenant, body.to_value()).await?;
+    let id = agent.answer()["id"].as_str().unwrap_or_default().to_owned();
+    Ok(about(answer(StatusCode::CREATED, &agent)?, &id))
 }
 
 /// `GET /agents/{id}`

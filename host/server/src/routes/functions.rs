@@ -2,7 +2,7 @@
 
 use super::listing::page;
 use super::workflows::PageParameters;
-use super::{App, json, json_text};
+use super::{App, about, json, json_text};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
@@ -191,9 +191,10 @@ pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whol
     let _turn = app.uploads().turn().await?;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let artifact = artifact(body.wasm, body.source)?;
+    let id = body.id.clone();
     let upload = Upload { id: body.id, function: body.function, artifact };
     let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
-    answer(StatusCode::CREATED, &deployed)
+    Ok(about(answer(StatusCode::CREATED, &deployed)?, &id))
 }
 
 /// The artifact of a JSON body: just one of the two.

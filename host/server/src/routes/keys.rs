@@ -1,6 +1,6 @@
 //! `/keys`: a tenant's API keys. A key is shown once, when it is made.
 
-use super::{App, json, listing};
+use super::{App, about, json, listing};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
@@ -79,12 +79,12 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Makes a key of this tenant, as the request says.
+/// Makes a key of this tenant, as the request says: its id, and the answer.
 pub(super) async fn make(
     app: &App,
     (tenant, caller): (TenantId, &Caller),
     request: Request,
-) -> Result<(KeyFacts, Response), ApiError> {
+) -> Result<(String, Response), ApiError> {
     let body: KeyBody = extract::typed(request, (BODY_BYTES, "payload_bytes")).await?;
     let scopes = body.scopes.iter().map(|word| scope(word)).collect::<Result<Vec<_>, _>>()?;
     for scope in &scopes {
@@ -100,7 +100,7 @@ pub(super) async fn make(
     };
     let (text, facts) = app.engine().keys().create(tenant, new).await?;
     let response = json(StatusCode::CREATED, &Shown { key: Some(&text), ..Shown::of(&facts) })?;
-    Ok((facts, response))
+    Ok((facts.id, response))
 }
 
 fn scope(word: &str) -> Result<Scope, ApiError> {
@@ -134,7 +134,8 @@ fn expiry(at: Option<&str>, after: Option<&str>) -> Result<Option<Timestamp>, Ap
     responses((status = 201, description = "The key; its text is not shown again", body = shapes::NewKey))
 )]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
-    Ok(make(&app, (caller.tenant, &caller), request).await?.1)
+    let (id, response) = make(&app, (caller.tenant, &caller), request).await?;
+    Ok(about(response, &id))
 }
 
 #[derive(Deserialize, IntoParams)]

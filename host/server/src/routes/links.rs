@@ -1,6 +1,7 @@
 //! `/approvals/{id}/links` and `/approve/{token}`: a link for one person, and the page behind it (semantics H6).
 
 use super::{App, json};
+use crate::audit::Keyless;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Whole};
@@ -12,7 +13,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
-use stepwell_engine::{COMMENT_BYTES, Error, LinkedAnswer, Scope};
+use stepwell_core::ids::TenantId;
+use stepwell_engine::{COMMENT_BYTES, Error, LinkedAnswer, LinkedApproval, Scope};
 use utoipa::ToSchema;
 
 /// What the body of a request for a link may have, bytes.
@@ -102,7 +104,7 @@ pub async fn decide(State(app): State<App>, Id(token): Id, Whole(request): Whole
 async fn answered(app: &App, token: &str, request: Request) -> Result<Response, ApiError> {
     // Before the body: who has no link sends us nothing.
     let asked = app.engine().linked_approval(token).await.map_err(named)?;
-    let sent = sent(app, request).await?;
+    let sent = sent(app, asked.tenant, request).await?;
     let approved = match sent.get("decision").map(String::as_str) {
         Some(APPROVE) => true,
         Some(REJECT) => false,
@@ -120,7 +122,12 @@ async fn answered(app: &App, token: &str, request: Request) -> Result<Response, 
     let comment = sent.get("comment").filter(|comment| !comment.trim().is_empty());
     let comment = comment.map(|comment| comment.replace("\r\n", "\n"));
     match app.engine().answer_by_link(token, LinkedAnswer { approved, comment, data }).await {
-        Ok(approval) => Ok(show(StatusCode::OK, &approval, &Shown::default())),
+        Ok(approval) => {
+            let mut response = show(StatusCode::OK, &approval, &Shown::default());
+            let LinkedApproval { tenant, id, by, .. } = approval;
+            response.extensions_mut().insert(Keyless { tenant, subject: by, action: "approval.answer", target: id });
+            Ok(response)
+        }
         Err(Error::InvalidInput(violations)) => {
             let line = |violation: &stepwell_engine::schema::Violation| {
                 let place = violation.pointer.strip_prefix("/data").unwrap_or(&violation.pointer);
@@ -134,14 +141,14 @@ async fn answered(app: &App, token: &str, request: Request) -> Result<Response, 
 }
 
 /// The fields that a page sends; of a name that comes twice, the first.
-async fn sent(app: &App, request: Request) -> Result<Sent, ApiError> {
+async fn sent(app: &App, tenant: TenantId, request: Request) -> Result<Sent, ApiError> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let message = "answer with the page's buttons, or by the API: POST /approvals/{id} with JSON and a key";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let payload = usize::try_from(app.engine().limits().ceilings.payload_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(app.engine().limits_of(tenant).execution.payload_bytes).unwrap_or(usize::MAX);
     let most = payload.saturating_mul(ESCAPED).saturating_add(ENVELOPE_BYTES);
     let bytes = extract::bytes(request, (most, "payload_bytes")).await?;
     let mut sent = Sent::new();

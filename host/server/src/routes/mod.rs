@@ -2,6 +2,7 @@
 
 mod agents;
 mod approvals;
+mod audit;
 mod callbacks;
 mod control;
 mod deliveries;
@@ -21,6 +22,7 @@ mod usage;
 mod webhooks;
 mod workflows;
 
+use crate::audit::Target;
 use crate::auth::Entrance;
 use crate::connections::told;
 use crate::error::ApiError;
@@ -168,6 +170,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::replay))
+        .routes(routes!(audit::list))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(tenants::list, tenants::create))
@@ -212,6 +215,12 @@ async fn wrong_method() -> ApiError {
 /// JSON text as an answer.
 fn json_text(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// The same answer, which is about this: its address does not say it.
+fn about(mut response: Response, target: &str) -> Response {
+    response.extensions_mut().insert(Target(target.to_owned()));
+    response
 }
 
 /// A value as an answer.

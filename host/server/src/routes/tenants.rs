@@ -1,6 +1,7 @@
 //! `/tenants`: what the operator does with tenants.
 
-use super::{App, json, keys, listing};
+use super::{App, about, json, keys, listing};
+use crate::audit::Also;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
@@ -100,7 +101,7 @@ pub async fn create(State(app): State<App>, _caller: Caller, Whole(request): Who
     let body: CreateBody = extract::typed(request, (BODY_BYTES, "payload_bytes")).await?;
     let CreateBody { id, name, labels, quotas } = body;
     let tenant = app.engine().create_tenant(NewTenant { id, name, labels, quotas }).await?;
-    json(StatusCode::CREATED, &Shown::of(&tenant))
+    Ok(about(json(StatusCode::CREATED, &Shown::of(&tenant))?, &tenant.id))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -232,5 +233,9 @@ pub async fn key(
 ) -> Result<Response, ApiError> {
     let tenant = app.engine().tenants().called(&id).filter(|tenant| tenant.status != TenantStatus::Deleting);
     let tenant = tenant.ok_or(Error::NotFound { what: "tenant", id })?;
-    Ok(keys::make(&app, (tenant.number, &caller), request).await?.1)
+    let (key, response) = keys::make(&app, (tenant.number, &caller), request).await?;
+    let mut response = about(response, &format!("{}/{key}", tenant.id));
+    // Its own administrators see that somebody else has a key.
+    response.extensions_mut().insert(Also(tenant.number));
+    Ok(response)
 }

@@ -1,7 +1,7 @@
 //! `/workflows`: definitions.
 
 use super::listing::{self, page};
-use super::{App, json};
+use super::{App, about, json};
 use crate::auth::Caller;
 use crate::error::{ApiError, FieldError};
 use crate::extract::{self, Id, Numbered, Parameters, Whole};
@@ -43,7 +43,7 @@ pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whol
     let most = app.engine().limits().definition_bytes;
     let body = extract::json(request, (most, "definition")).await?;
     let stored = app.engine().registry().create_workflow(caller.tenant, body.to_value()).await?;
-    answer(StatusCode::CREATED, &stored)
+    Ok(about(answer(StatusCode::CREATED, &stored)?, &stored.workflow.id))
 }
 
 /// The workflow, tagged with its revision.

@@ -53,6 +53,30 @@ pub struct Key {
     pub last_used_at: Option<String>,
 }
 
+/// A line of the audit log.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Change {
+    /// RFC 3339.
+    pub at: String,
+    /// Who.
+    pub subject: String,
+    /// With which key; none: with the operator's own, or by a link.
+    #[schema(required = true)]
+    pub key_id: Option<String>,
+    /// Where the connection came from: theirs, or a proxy's.
+    #[schema(required = true)]
+    pub address: Option<String>,
+    /// As `x-request-id`.
+    pub request_id: String,
+    /// What: `x-audit` of the operation.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// `done`, or the code of a server's error after which nobody knows.
+    pub outcome: String,
+}
+
 /// A key that was just made.
 #[derive(ToSchema)]
 pub struct NewKey {
