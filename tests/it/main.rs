@@ -17,6 +17,7 @@ mod events;
 mod fixtures;
 mod following;
 mod inputs;
+mod isolation;
 mod keys;
 mod life;
 mod links;

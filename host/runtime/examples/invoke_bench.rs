@@ -12,12 +12,19 @@ use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
     Artifact, ComponentSource, Invocation, InvocationContext, InvocationLimits, NoHost, Prepared, Runtime, StoreError,
 };
-use stepwell_runtime::{CacheKey, CompilerCommand, RuntimeConfig, WasmtimeRuntime};
+use stepwell_runtime::{CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, WasmtimeRuntime, WorkerConfig};
 
 const CALLS: u32 = 20_000;
 
 const SCRIPT: &str =
     "export default (input, ctx) => ({ order: input.orderId, total: input.total * 2, attempt: ctx.attempt })";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Pool,
+    OnDemand,
+    Process,
+}
 
 /// Only the one artifact.
 struct Original(bytes::Bytes);
@@ -30,9 +37,14 @@ impl ComponentSource for Original {
 }
 
 fn main() {
-    // The compiler is this very program.
-    if std::env::args().nth(1).as_deref() == Some("compile") {
-        std::process::exit(i32::from(stepwell_runtime::compile_child_main() != std::process::ExitCode::SUCCESS));
+    // The compiler, and the process that runs guests, are this very program.
+    let child = match std::env::args().nth(1).as_deref() {
+        Some("compile") => Some(stepwell_runtime::compile_child_main()),
+        Some("run-guests") => Some(stepwell_runtime::guest_child_main()),
+        _ => None,
+    };
+    if let Some(code) = child {
+        std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
     }
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     if std::env::args().nth(1).as_deref() == Some("script") {
@@ -41,21 +53,28 @@ fn main() {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/guests/validate-order.wasm").to_owned();
     let path = std::env::args().nth(1).unwrap_or(default);
     let artifact = std::fs::read(&path).expect("a guest; `cargo guests` builds the examples");
-    let pool = runtime.block_on(measure(Artifact::wasm(artifact.clone()), true));
-    let on_demand = runtime.block_on(measure(Artifact::wasm(artifact), false));
+    let pool = runtime.block_on(measure(Artifact::wasm(artifact.clone()), Mode::Pool));
+    let on_demand = runtime.block_on(measure(Artifact::wasm(artifact.clone()), Mode::OnDemand));
     println!("{path}: {pool:.1} us a call with the pool, {on_demand:.1} us without ({:.1} times)", on_demand / pool);
+    let process = runtime.block_on(measure(Artifact::wasm(artifact), Mode::Process));
+    println!("{path}: {process:.1} us a call in a process of its own ({:.1} times)", process / pool);
     script(&runtime);
 }
 
 fn script(runtime: &tokio::runtime::Runtime) {
-    let script = runtime.block_on(measure(Artifact::script(SCRIPT), true));
-    println!("a script: {script:.1} us a call with the pool");
+    let script = runtime.block_on(measure(Artifact::script(SCRIPT), Mode::Pool));
+    let process = runtime.block_on(measure(Artifact::script(SCRIPT), Mode::Process));
+    println!(
+        "a script: {script:.1} us a call with the pool, {process:.1} us in a process of its own ({:.1} times)",
+        process / script
+    );
 }
 
 /// Microseconds of a call, one at a time.
-async fn measure(artifact: Artifact, pooling: bool) -> f64 {
+async fn measure(artifact: Artifact, mode: Mode) -> f64 {
     let folder = tempfile::tempdir().expect("folder");
     let program = std::env::current_exe().expect("this program");
+    let guests = CompilerCommand { program: program.clone(), args: vec!["run-guests".to_owned()] };
     let compiler = CompilerCommand { program, args: vec!["compile".to_owned()] };
     let key = CacheKey::from_bytes([0; 32]);
     let mut config =
@@ -63,8 +82,11 @@ async fn measure(artifact: Artifact, pooling: bool) -> f64 {
     if let Some(path) = std::env::var_os("STEPWELL_TEST_RUNNER") {
         config.runner = std::fs::read(path).expect("a runner").into();
     }
-    config.pooling = pooling;
-    let sandbox = WasmtimeRuntime::new(&config).expect("runtime");
+    config.pooling = mode != Mode::OnDemand;
+    let sandbox: Arc<dyn Runtime> = match mode {
+        Mode::Pool | Mode::OnDemand => Arc::new(WasmtimeRuntime::new(&config).expect("runtime")),
+        Mode::Process => Arc::new(ProcessRuntime::new(&config, WorkerConfig::new(guests)).expect("runtime")),
+    };
     let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
     let invocation = invocation(&prepared);
     sandbox.invoke(invocation.clone(), NoHost::shared()).await.result.expect("answer");
@@ -75,7 +97,7 @@ async fn measure(artifact: Artifact, pooling: bool) -> f64 {
     }
     let total = start.elapsed();
     println!(
-        "pool {pooling}: {:.1} us through the port, {:.1} us of them between store and answer",
+        "{mode:?}: {:.1} us through the port, {:.1} us of them between store and answer",
         total.as_secs_f64() * 1e6 / f64::from(CALLS),
         inside.as_secs_f64() * 1e6 / f64::from(CALLS)
     );

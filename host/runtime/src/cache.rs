@@ -7,6 +7,7 @@
 
 use crate::config::CacheKey;
 use crate::engine::{compatibility, version};
+use crate::space::{Space, remove};
 use bytes::{Buf as _, Bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -78,16 +79,18 @@ pub(crate) struct Cache {
     folder: PathBuf,
     key: CacheKey,
     suffix: String,
+    space: Space,
     writes: AtomicU64,
 }
 
 impl Cache {
-    /// Makes the folder, private, for code that this engine can run.
-    pub(crate) fn open(folder: &Path, key: CacheKey, engine: &Engine) -> std::io::Result<Self> {
+    /// Makes the folder, private, for code that this engine can run, and takes away what is there of others.
+    pub(crate) fn open((folder, most): (&Path, u64), key: CacheKey, engine: &Engine) -> std::io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
         let suffix = format!("{}-{}", version(), &compatibility(engine)[..NAME_DIGITS]);
-        Ok(Self { folder: folder.to_owned(), key, suffix, writes: AtomicU64::new(0) })
+        let space = Space::open(folder, &format!("-{suffix}.code"), most)?;
+        Ok(Self { folder: folder.to_owned(), key, suffix, space, writes: AtomicU64::new(0) })
     }
 
     /// The facts and the code of a component, if a whole and genuine file is there. Blocks.
@@ -101,6 +104,7 @@ impl Cache {
                 return None;
             }
         };
+        self.space.used(&name);
         let read = self.verified(&name, bytes);
         if read.is_none() {
             tracing::warn!(%digest, "compiled code is damaged or not ours; compiling again");
@@ -123,6 +127,9 @@ impl Cache {
             let _ = std::fs::remove_file(&temporary); // it may not exist; the first error is the one to report
         }
         renamed?;
+        let bytes = parts.iter().map(|part| part.len()).sum::<usize>() + TAG_BYTES;
+        // Code is read into the memory whole, so that nobody needs a file who uses its code.
+        self.space.kept(&name, bytes as u64).iter().for_each(|name| remove(&self.folder, name));
         File::open(&self.folder)?.sync_all()
     }
 
@@ -166,7 +173,7 @@ mod tests {
 
     fn cache(folder: &Path, key: u8) -> Cache {
         let engine = crate::engine::compiling_without_compiler().expect("engine");
-        Cache::open(folder, CacheKey::from_bytes([key; 32]), &engine).expect("folder")
+        Cache::open((folder, 1 << 30), CacheKey::from_bytes([key; 32]), &engine).expect("folder")
     }
 
     fn facts() -> Facts {

@@ -12,6 +12,8 @@ use stepwell_engine::ports::ComponentSource;
 const RUNNER: &[u8] = include_bytes!("../../../plugins/runner/runner.wasm");
 /// Largest upload by default (`limits.md`, `component_bytes`).
 const COMPONENT_BYTES: usize = 32 << 20;
+/// Compiled code that is kept by default: some 20,000 small components, or 40 of the largest.
+const CACHE_BYTES: u64 = 4 << 30;
 /// Calls at a time by default: as many as one tenant may have (`limits.md`, `attempts_running`).
 const MAX_CONCURRENT: u32 = 64;
 /// Processes that run guests, by default: one is some 20 MB.
@@ -32,6 +34,10 @@ pub struct RuntimeConfig {
     pub compiler: CompilerCommand,
     /// What the program may use.
     pub compile_limits: CompileLimits,
+    /// Compilations at a time, one for each tenant.
+    pub compilers: usize,
+    /// Bytes of compiled code that are kept; what was used longest ago goes first, and is compiled again when it is needed.
+    pub cache_bytes: u64,
     /// Where the original of a component is found when its compiled code is not at hand.
     pub source: Arc<dyn ComponentSource>,
     /// Largest upload, bytes.
@@ -60,6 +66,8 @@ impl RuntimeConfig {
             cache_key,
             compiler,
             compile_limits: CompileLimits::default(),
+            compilers: compilers(),
+            cache_bytes: CACHE_BYTES,
             source,
             component_bytes: COMPONENT_BYTES,
             max_concurrent: MAX_CONCURRENT,
@@ -68,6 +76,12 @@ impl RuntimeConfig {
             pooling: true,
         }
     }
+}
+
+/// Half of the processors, at most four, because each may take gigabytes; and two at least: with one, a tenant's upload that takes
+/// the compiler as long as it may would be everybody's.
+fn compilers() -> usize {
+    (std::thread::available_parallelism().map_or(2, usize::from) / 2).clamp(2, 4)
 }
 
 /// How to start the child process that compiles: a program whose `main` calls [`compile_child_main`](crate::compile_child_main)

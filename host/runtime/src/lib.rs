@@ -35,6 +35,7 @@ mod runtime;
 mod scripts;
 mod seccomp;
 mod slices;
+mod space;
 mod stdio;
 mod text;
 mod ticker;

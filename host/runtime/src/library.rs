@@ -1,7 +1,7 @@
 //! Where code comes from: the cache of compiled code, else the original and the compiler's child process.
 
 use crate::cache::{Cache, Facts, TrustedCode};
-use crate::compile::{Code, Compiled, Compiler, World, unfit};
+use crate::compile::{Code, Compiled, Compiler, Turn, World, unfit};
 use crate::config::{RuntimeConfig, SetupError};
 use crate::engine::compatibility;
 use crate::runner;
@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_engine::ports::{ComponentSource, Fault, Prepared, RuntimeError};
-use tokio::sync::SemaphorePermit;
 use wasmtime::Engine;
 
 /// What an artifact is before it is loaded.
@@ -35,12 +34,16 @@ pub(crate) struct Library {
 impl Library {
     /// Opens the folder of compiled code. The engine is one with the limits of those that serve.
     pub(crate) fn open(config: &RuntimeConfig, engine: &Engine) -> Result<Self, SetupError> {
-        let cache = Cache::open(&config.cache_dir, config.cache_key.clone(), engine)
+        let cache = Cache::open((&config.cache_dir, config.cache_bytes), config.cache_key.clone(), engine)
             .map_err(|source| SetupError::Cache { path: config.cache_dir.clone(), source })?;
         Ok(Self {
             engine: engine.clone(),
             cache: Arc::new(cache),
-            compiler: Compiler::new(config.compiler.clone(), config.compile_limits, compatibility(engine)),
+            compiler: Compiler::new(
+                (config.compiler.clone(), config.compilers),
+                config.compile_limits,
+                compatibility(engine),
+            ),
             source: Arc::clone(&config.source),
             component_bytes: config.component_bytes,
             runner_artifact: config.runner.clone(),
@@ -48,7 +51,7 @@ impl Library {
     }
 
     /// Checks and compiles an upload, unless its compiled code is at hand.
-    pub(crate) async fn prepare(&self, artifact: &Bytes) -> Result<Prepared, RuntimeError> {
+    pub(crate) async fn prepare(&self, tenant: TenantId, artifact: &Bytes) -> Result<Prepared, RuntimeError> {
         let most = self.component_bytes;
         if artifact.len() > most {
             let message = format!("the upload has {} bytes; at most {most} are accepted", artifact.len());
@@ -58,7 +61,7 @@ impl Library {
         if let Some((facts, _)) = self.read(digest).await? {
             return Ok(prepared(digest, facts, 0));
         }
-        let turn = self.compiler.turn().await?;
+        let turn = self.compiler.turn(Some(tenant)).await?;
         // Somebody else may have uploaded the same meanwhile.
         if let Some((facts, _)) = self.read(digest).await? {
             return Ok(prepared(digest, facts, 0));
@@ -78,7 +81,7 @@ impl Library {
             return Ok(Program::Script(source));
         }
         let uncompiled = |error: RuntimeError| Fault::Host(format!("the component cannot be compiled: {error}"));
-        let turn = self.compiler.turn().await.map_err(uncompiled)?;
+        let turn = self.compiler.turn(Some(tenant)).await.map_err(uncompiled)?;
         let compiled = self.compile((digest, World::Function), &artifact, &turn).await.map_err(uncompiled)?;
         Ok(Program::Component(compiled.code))
     }
@@ -89,7 +92,7 @@ impl Library {
         if cached && let Some((_, code)) = self.read(digest).await? {
             return Ok(code);
         }
-        let turn = self.compiler.turn().await?;
+        let turn = self.compiler.turn(None).await?;
         let compiled = self.compile((digest, World::Runner), &self.runner_artifact, &turn).await;
         // It is ours: what would be an upload's fault is a fault of this build.
         let compiled = compiled.map_err(|error| match error {
@@ -115,7 +118,7 @@ impl Library {
         &self,
         (digest, world): (Digest, World),
         artifact: &Bytes,
-        turn: &SemaphorePermit<'_>,
+        turn: &Turn,
     ) -> Result<Compiled, RuntimeError> {
         let compiled = self.compiler.compile((world, artifact), turn).await?;
         let (engine, cache) = (self.engine.clone(), Arc::clone(&self.cache));

@@ -79,7 +79,7 @@ impl Runtime for WasmtimeRuntime {
     async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
         match artifact.form {
             Form::JavaScript => self.check(tenant, artifact.bytes).await,
-            Form::Wasm => self.library.prepare(&artifact.bytes).await,
+            Form::Wasm => self.library.prepare(tenant, &artifact.bytes).await,
         }
     }
 

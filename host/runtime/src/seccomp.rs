@@ -126,7 +126,6 @@ pub(crate) enum Purpose {
     /// It runs guests.
     Guests,
     /// It checks and compiles uploads.
-    #[expect(dead_code, reason = "the compiler's process comes next")]
     Compile,
 }
 

@@ -8,6 +8,7 @@ use crate::cache::Facts;
 use crate::engine::{compatibility, compiling, compiling_without_compiler};
 use crate::loaded::{Loaded, Misfit};
 use crate::runner::Runner;
+use crate::seccomp::{self, Purpose};
 use crate::{clock, linker};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::borrow::Cow;
@@ -67,16 +68,12 @@ fn write(answer: &Answer, code: &[u8]) -> std::io::Result<()> {
 }
 
 fn answer() -> (Answer, Vec<u8>) {
-    let mut artifact = Vec::new();
-    if let Err(error) = std::io::stdin().lock().take(INPUT_BYTES).read_to_end(&mut artifact) {
-        return (Answer::Unavailable(format!("the compiler could not read its input: {error}")), Vec::new());
-    }
     let engine = match compiling() {
         Ok(engine) => engine,
         Err(error) => return (Answer::Unavailable(format!("the compiler could not be set up: {error:#}")), Vec::new()),
     };
     let world = limits::world();
-    let compile = move || compile(&engine, &artifact, world);
+    let compile = move || closed_in(&engine, world);
     let thread = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK_BYTES).spawn(compile);
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(done))) => done,
@@ -88,6 +85,19 @@ fn answer() -> (Answer, Vec<u8>) {
         }
         Err(error) => (Answer::Unavailable(format!("the compiler could not start its thread: {error}")), Vec::new()),
     }
+}
+
+/// The last thread is running: from here on the process reads what strangers sent, and can do nothing but compute and answer.
+fn closed_in(engine: &Engine, world: World) -> Result<(Answer, Vec<u8>), Refusal> {
+    let unavailable = |message| Ok((Answer::Unavailable(message), Vec::new()));
+    if let Err(error) = seccomp::confine(Purpose::Compile, &[]) {
+        return unavailable(error.to_string());
+    }
+    let mut artifact = Vec::new();
+    if let Err(error) = std::io::stdin().lock().take(INPUT_BYTES).read_to_end(&mut artifact) {
+        return unavailable(format!("the compiler could not read its input: {error}"));
+    }
+    compile(engine, &artifact, world)
 }
 
 fn compile(engine: &Engine, artifact: &[u8], world: World) -> Result<(Answer, Vec<u8>), Refusal> {

@@ -8,11 +8,13 @@ mod limits;
 mod meta;
 mod parent;
 mod scan;
+mod turns;
 mod unfit;
 mod world;
 mod wrap;
 
 pub use child::compile_child_main;
 pub(crate) use parent::{Compiled, Compiler};
+pub(crate) use turns::Turn;
 pub(crate) use unfit::{Code, unfit};
 pub(crate) use world::World;

@@ -2,6 +2,7 @@
 
 use super::frame::{Answer, parse};
 use super::limits::to_environment;
+use super::turns::{Turn, Turns};
 use super::unfit::{Code, unfit};
 use super::world::World;
 use crate::cache::{Facts, TrustedCode};
@@ -13,10 +14,10 @@ use rustix::process::Signal;
 use std::io::Result as IoResult;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
+use stepwell_core::ids::TenantId;
 use stepwell_engine::ports::RuntimeError;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Largest answer that is read: machine code is three to five times as large as its component, which has at most 64 MiB.
 const OUTPUT_BYTES: u64 = 512 << 20;
@@ -30,13 +31,13 @@ pub(crate) struct Compiled {
     pub(crate) code: TrustedCode,
 }
 
-/// Starts one child at a time.
+/// Starts children: one at a time for each tenant.
 pub(crate) struct Compiler {
     command: CompilerCommand,
     limits: CompileLimits,
     /// Of the engine that serves.
     compatibility: String,
-    turn: Semaphore,
+    turns: Turns,
 }
 
 /// How the child ended.
@@ -48,17 +49,20 @@ struct Ended {
 
 impl Compiler {
     /// A compiler whose code must run in an engine of this compatibility.
-    pub(crate) fn new(command: CompilerCommand, limits: CompileLimits, compatibility: String) -> Self {
-        // One at a time: compilations of one tenant must not take all processors and gigabytes of memory from the others.
-        Self { command, limits, compatibility, turn: Semaphore::new(1) }
+    pub(crate) fn new(
+        (command, children): (CompilerCommand, usize),
+        limits: CompileLimits,
+        compatibility: String,
+    ) -> Self {
+        Self { command, limits, compatibility, turns: Turns::new(children) }
     }
 
-    /// The compiler's turn. Wait for it before looking whether somebody else has compiled the same meanwhile.
+    /// A turn of the compiler. Wait for it before looking whether somebody else has compiled the same meanwhile.
     ///
     /// # Errors
     /// [`RuntimeError::Unavailable`], when the server ends.
-    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, RuntimeError> {
-        self.turn.acquire().await.map_err(|error| RuntimeError::Unavailable(error.to_string()))
+    pub(crate) async fn turn(&self, client: Option<TenantId>) -> Result<Turn, RuntimeError> {
+        self.turns.turn(client).await.ok_or_else(|| RuntimeError::Unavailable("the server is shutting down".to_owned()))
     }
 
     /// Checks and compiles an upload in a child process.
@@ -69,7 +73,7 @@ impl Compiler {
     pub(crate) async fn compile(
         &self,
         (world, artifact): (World, &Bytes),
-        _turn: &SemaphorePermit<'_>,
+        _turn: &Turn,
     ) -> Result<Compiled, RuntimeError> {
         let mut child = self.start(world).map_err(|error| {
             tracing::error!(program = %self.command.program.display(), %error, "the compiler does not start");

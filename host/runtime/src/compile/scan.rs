@@ -6,7 +6,10 @@ use super::frame::{Refusal, refuse};
 use super::unfit::Code;
 use crate::engine::{MEMORY_BYTES_CEILING, TABLE_ELEMENTS};
 use stepwell_engine::ports::Kind;
-use wasmparser::{ComponentTypeRef, Encoding, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{
+    ComponentDefinedType, ComponentInstance, ComponentType, ComponentTypeDeclaration, ComponentTypeRef, ElementItems,
+    Encoding, FunctionBody, Instance, InstanceTypeDeclaration, Operator, Parser, Payload,
+};
 
 /// Core modules of one component: a composed component has about ten, each costs an instance.
 const CORE_MODULES: usize = 32;
@@ -22,10 +25,18 @@ const BRANCH_TARGETS: u32 = 10_000;
 const FUNCTION_BRANCH_TARGETS: u64 = 50_000;
 /// Components inside components. Composition makes two.
 const NESTING: usize = 8;
-/// Types, imports, exports, instances, aliases and other declarations of all parts together.
+/// Targets of all `br_table`s together.
+const ALL_BRANCH_TARGETS: u64 = 1_000_000;
+/// Types, imports, exports, instances, aliases and other declarations of all parts together, with their members and arguments.
 const DECLARATIONS: u64 = 200_000;
 /// Imports and exports of the component itself, which are looked at one by one.
 const OUTSIDE: usize = 1_000;
+/// Data segments of all core modules: compilers put data together.
+const DATA_SEGMENTS: u64 = 20_000;
+/// Elements that all element segments put into tables.
+const ELEMENTS: u64 = 500_000;
+/// Bytes of the name of an import or export. Mangled names of C++ have some hundreds.
+const NAME_BYTES: usize = 4 << 10;
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
 
@@ -89,6 +100,9 @@ struct Walk<'a> {
     core_modules: usize,
     functions: usize,
     declarations: u64,
+    branch_targets: u64,
+    data_segments: u64,
+    elements: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -113,6 +127,7 @@ impl<'a> Walk<'a> {
                 self.declare(imports.count())?;
                 for import in imports {
                     let import = import.map_err(|error| invalid(&error))?;
+                    named(import.name.name)?;
                     let instance = matches!(import.ty, ComponentTypeRef::Instance(_));
                     let list = if instance { &mut self.scan.imports } else { &mut self.scan.bare_imports };
                     list.push(import.name.name);
@@ -121,7 +136,9 @@ impl<'a> Walk<'a> {
             Payload::ComponentExportSection(exports) if self.inside.len() == 1 => {
                 self.declare(exports.count())?;
                 for export in exports {
-                    self.scan.exports.push(export.map_err(|error| invalid(&error))?.name.name);
+                    let name = export.map_err(|error| invalid(&error))?.name.name;
+                    named(name)?;
+                    self.scan.exports.push(name);
                 }
             }
             Payload::CustomSection(section) if section.name() == super::meta::SECTION => match self.inside.as_slice() {
@@ -129,7 +146,14 @@ impl<'a> Walk<'a> {
                 [.., Encoding::Module] => self.scan.module_metadata.push(section.data()),
                 _ => {}
             },
-            other => self.declarations(&other)?,
+            Payload::DataSection(segments) => {
+                self.data_segments += u64::from(segments.count());
+                check("data segments", self.data_segments, DATA_SEGMENTS)?;
+            }
+            other => {
+                self.declarations(&other)?;
+                self.members(other)?;
+            }
         }
         let outside = self.scan.imports.len() + self.scan.bare_imports.len() + self.scan.exports.len();
         check("imports and exports", outside as u64, OUTSIDE as u64)
@@ -150,7 +174,6 @@ impl<'a> Walk<'a> {
             Payload::GlobalSection(s) => s.count(),
             Payload::ExportSection(s) => s.count(),
             Payload::ElementSection(s) => s.count(),
-            Payload::DataSection(s) => s.count(),
             Payload::InstanceSection(s) => s.count(),
             Payload::CoreTypeSection(s) => s.count(),
             Payload::ComponentInstanceSection(s) => s.count(),
@@ -162,6 +185,66 @@ impl<'a> Walk<'a> {
             _ => 0,
         };
         self.declare(count)
+    }
+
+    /// What declarations hold besides themselves, and how long their names are.
+    fn members(&mut self, payload: Payload<'a>) -> Result<(), Refusal> {
+        match payload {
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(|error| invalid(&error))?;
+                    named(import.module)?;
+                    named(import.name)?;
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    named(export.map_err(|error| invalid(&error))?.name)?;
+                }
+            }
+            Payload::ElementSection(segments) => {
+                for segment in segments {
+                    let elements = match segment.map_err(|error| invalid(&error))?.items {
+                        ElementItems::Functions(functions) => functions.count(),
+                        ElementItems::Expressions(_, expressions) => expressions.count(),
+                    };
+                    self.elements += u64::from(elements);
+                    check("elements in segments", self.elements, ELEMENTS)?;
+                }
+            }
+            Payload::TypeSection(groups) => {
+                for group in groups {
+                    self.declare_more(group.map_err(|error| invalid(&error))?.types().len())?;
+                }
+            }
+            Payload::ComponentTypeSection(types) => {
+                for kind in types {
+                    self.declare_more(size(&kind.map_err(|error| invalid(&error))?))?;
+                }
+            }
+            Payload::InstanceSection(instances) => {
+                for instance in instances {
+                    self.declare_more(match instance.map_err(|error| invalid(&error))? {
+                        Instance::Instantiate { args, .. } => args.len(),
+                        Instance::FromExports(exports) => exports.len(),
+                    })?;
+                }
+            }
+            Payload::ComponentInstanceSection(instances) => {
+                for instance in instances {
+                    self.declare_more(match instance.map_err(|error| invalid(&error))? {
+                        ComponentInstance::Instantiate { args, .. } => args.len(),
+                        ComponentInstance::FromExports(exports) => exports.len(),
+                    })?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn declare_more(&mut self, count: usize) -> Result<(), Refusal> {
+        self.declare(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     fn declare(&mut self, count: u32) -> Result<(), Refusal> {
@@ -186,8 +269,47 @@ impl<'a> Walk<'a> {
                 targets += u64::from(table.len());
             }
         }
-        check("targets of br_table in one function", targets, FUNCTION_BRANCH_TARGETS)
+        check("targets of br_table in one function", targets, FUNCTION_BRANCH_TARGETS)?;
+        self.branch_targets += targets;
+        check("targets of br_table", self.branch_targets, ALL_BRANCH_TARGETS)
     }
+}
+
+fn named(name: &str) -> Result<(), Refusal> {
+    check("bytes in the name of an import or export", name.len() as u64, NAME_BYTES as u64)
+}
+
+/// Members of a type and of all types inside it.
+fn size(kind: &ComponentType<'_>) -> usize {
+    let (mut size, mut open) = (0, vec![kind]);
+    while let Some(kind) = open.pop() {
+        size += match kind {
+            ComponentType::Defined(defined) => match defined {
+                ComponentDefinedType::Record(fields) => fields.len(),
+                ComponentDefinedType::Variant(cases) => cases.len(),
+                ComponentDefinedType::Tuple(types) => types.len(),
+                ComponentDefinedType::Flags(names) | ComponentDefinedType::Enum(names) => names.len(),
+                _ => 1,
+            },
+            ComponentType::Func(function) => function.params.len(),
+            ComponentType::Component(declarations) => {
+                open.extend(declarations.iter().filter_map(|declaration| match declaration {
+                    ComponentTypeDeclaration::Type(kind) => Some(kind),
+                    _ => None,
+                }));
+                declarations.len()
+            }
+            ComponentType::Instance(declarations) => {
+                open.extend(declarations.iter().filter_map(|declaration| match declaration {
+                    InstanceTypeDeclaration::Type(kind) => Some(kind),
+                    _ => None,
+                }));
+                declarations.len()
+            }
+            ComponentType::Resource { .. } => 1,
+        };
+    }
+    size
 }
 
 fn check(what: &str, count: u64, most: u64) -> Result<(), Refusal> {
@@ -240,6 +362,23 @@ mod tests {
             (format!("(module (func (br_table {} (i32.const 0))))", many("0 ", 10_002)), "br_table"),
             (format!("{}{}", many("(component ", NESTING + 1), many(")", NESTING + 1)), "nesting"),
             (format!("(module {})", many("(global i32 (i32.const 0))", 200_001)), "declarations"),
+            (
+                format!("(module {})", many(&format!("(func (br_table {} (i32.const 0)))", many("0 ", 9_999)), 101)),
+                "targets of br_table",
+            ),
+            (format!("(module (memory 1) {})", many("(data \"\")", 20_001)), "data segments"),
+            (format!("(module (table 1 funcref) (func $f) (elem func {}))", many("$f ", 500_001)), "elements"),
+            (format!("(module (func (export \"{}\")))", many("a", 4_097)), "name"),
+            (format!("(module (import \"m\" \"{}\" (func)))", many("a", 4_097)), "name"),
+            (format!("(component {})", many(&format!("(type (tuple {}))", many("u8 ", 9_000)), 23)), "declarations"),
+            (
+                format!(
+                    "(component (type (instance {})))",
+                    many("(type (tuple u8 u8 u8 u8 u8 u8 u8 u8 u8 u8))", 20_000)
+                ),
+                "declarations",
+            ),
+            (format!("(module {})", many("(import \"a\" \"b\" (func))", 200_001)), "declarations"),
             ("(module (memory 4097))".to_owned(), "pages"),
             ("(module (table 100001 funcref))".to_owned(), "table"),
         ] {

@@ -108,7 +108,16 @@ impl Worker {
     /// # Errors
     /// A text that says why there is none.
     pub(super) async fn start(start: &Start, tenant: TenantId) -> Result<Arc<Self>, String> {
-        let (mut child, socket) = spawn(&start.command).map_err(|error| format!("it does not start: {error}"))?;
+        let started = spawn(&start.command).map_err(|error| format!("it does not start: {error}"))?;
+        Self::greet(started, start, tenant).await
+    }
+
+    /// Sets a process up that was started.
+    async fn greet(
+        (mut child, socket): (Child, UnixStream),
+        start: &Start,
+        tenant: TenantId,
+    ) -> Result<Arc<Self>, String> {
         let complaints = child.stderr.take();
         tokio::runtime::Handle::current().spawn(relay(tenant, complaints));
         let (from, mut to) = socket.into_split();
@@ -126,7 +135,13 @@ impl Worker {
             None => return Err(format!("it did not answer within {} s", START.as_secs())),
         }
         let (out, waiting) = mpsc::channel(WAITING);
-        let worker = Arc::new(Self {
+        let worker = Arc::new(Self::of(tenant, out));
+        tokio::runtime::Handle::current().spawn(Arc::clone(&worker).live(child, (from, to), waiting));
+        Ok(worker)
+    }
+
+    fn of(tenant: TenantId, out: mpsc::Sender<Frame>) -> Self {
+        Self {
             tenant,
             seats: Mutex::new(Some(HashMap::new())),
             next: AtomicU64::new(1),
@@ -138,9 +153,7 @@ impl Worker {
             doomed: Notify::new(),
             ended: OnceLock::new(),
             useful: AtomicBool::new(false),
-        });
-        tokio::runtime::Handle::current().spawn(Arc::clone(&worker).live(child, (from, to), waiting));
-        Ok(worker)
+        }
     }
 
     /// A place for one call; `None` if the process has ended.
@@ -258,8 +271,14 @@ impl Worker {
             Up::Done { id, outcome } => (id, What::Done(outcome)),
             Up::Checked { id, checked } => (id, What::Checked(checked)),
             Up::Left { id } => {
-                let left = self.seats().as_mut().and_then(|seats| seats.remove(&id));
-                return if matches!(left, Some(Seat::Left(_))) { Ok(()) } else { Err(NOT_ITS_CALL) };
+                let mut seats = self.seats();
+                let Some(seats) = seats.as_mut() else { return Ok(()) };
+                let left = matches!(seats.get(&id), Some(Seat::Left(_)));
+                if !left {
+                    return Err(NOT_ITS_CALL);
+                }
+                seats.remove(&id);
+                return Ok(());
             }
             Up::Ready { .. } | Up::Unfit(_) => return Err(Breach("it greeted twice")),
         };
@@ -363,3 +382,7 @@ async fn relay(tenant: TenantId, complaints: Option<ChildStderr>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "abuse.rs"]
+mod abuse;

@@ -139,7 +139,7 @@ pub async fn upload(
 ) -> Result<Response, ApiError> {
     let conditions = conditions(request.headers())?;
     let form = form(request.headers())?;
-    let _turn = app.uploads().turn().await?;
+    let _turn = app.uploads().turn(caller.tenant).await?;
     let bytes = extract::bytes(request, size(&app, caller.tenant, form)).await?;
     let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes } };
     let deployed = app.engine().registry().deploy_if(caller.tenant, upload, &conditions).await?;
@@ -188,7 +188,7 @@ struct CreateBody {
 )]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let most = app.engine().limits_of(caller.tenant).component_bytes / 3 * 4 + ENVELOPE_BYTES;
-    let _turn = app.uploads().turn().await?;
+    let _turn = app.uploads().turn(caller.tenant).await?;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let artifact = artifact(body.wasm, body.source)?;
     let id = body.id.clone();
