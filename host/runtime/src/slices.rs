@@ -13,6 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use stepwell_core::ids::TenantId;
 
+/// Slices beyond the threads that are meant to compute; see [`State::express`].
+const EXPRESS: usize = 1;
+/// Threads that are needed to poll so many guests at one time, and one more that looks after timers and what comes from outside.
+pub(crate) fn threads_for(slices: usize) -> usize {
+    slices + EXPRESS + 1
+}
+
 /// The guests' threads, as their tenants share them.
 pub(crate) struct Slices {
     state: Mutex<State>,
@@ -21,6 +28,9 @@ pub(crate) struct Slices {
 struct State {
     /// Slices at one time.
     threads: usize,
+    /// So many more for tenants of which nothing computes: the system divides the processors between them and those that do, instead of
+    /// letting them wait for a tick.
+    express: usize,
     running: usize,
     lanes: BTreeMap<TenantId, Lane>,
     guests: HashMap<u64, Guest>,
@@ -84,6 +94,7 @@ impl Slices {
     pub(crate) fn new(threads: usize) -> Arc<Self> {
         let state = State {
             threads: threads.max(1),
+            express: EXPRESS,
             running: 0,
             lanes: BTreeMap::new(),
             guests: HashMap::new(),
@@ -93,9 +104,11 @@ impl Slices {
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// Puts a guest under this order.
+    /// Puts a guest under this order. It may be its turn at once: whoever has it polls it, or drops it.
     pub(crate) fn share<F: Future>(self: &Arc<Self>, (tenant, weight): (TenantId, u32), guest: F) -> Sliced<F> {
-        let number = self.lock().add(tenant, weight.max(1));
+        // In the queue from now on: until it is polled for the first time it would wait behind others' slices.
+        let (number, chosen) = self.lock().add(tenant, weight.max(1));
+        chosen.into_iter().for_each(Waker::wake);
         let bell = Arc::new(Bell { number, slices: Arc::clone(self) });
         Sliced { guest: Box::pin(guest), number, slices: Arc::clone(self), waker: Waker::from(bell) }
     }
@@ -115,9 +128,7 @@ impl<F: Future> Future for Sliced<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        let (may, others) = this.slices.lock().polled(this.number, cx.waker());
-        others.into_iter().for_each(Waker::wake);
-        if !may {
+        if !this.slices.lock().polled(this.number, cx.waker()) {
             return Poll::Pending;
         }
         let start = clock::now();
@@ -137,40 +148,32 @@ impl<F> Drop for Sliced<F> {
 }
 
 impl State {
-    fn add(&mut self, tenant: TenantId, weight: u32) -> u64 {
+    fn add(&mut self, tenant: TenantId, weight: u32) -> (u64, Vec<Waker>) {
         self.numbers += 1;
-        let guest = Guest { tenant, weight, phase: Phase::Waiting, thread: None };
+        let guest = Guest { tenant, weight, phase: Phase::Ready, thread: None };
         self.guests.insert(self.numbers, guest);
         let used = self.reached;
         let lane = || Lane { ready: VecDeque::new(), guests: 0, running: 0, used };
         self.lanes.entry(tenant).or_insert_with(lane).guests += 1;
-        self.numbers
+        self.queue(self.numbers);
+        (self.numbers, self.choose())
     }
 
-    /// A thread came for a guest: may it compute, and who else is to be told.
-    fn polled(&mut self, number: u64, thread: &Waker) -> (bool, Vec<Waker>) {
-        let Some(guest) = self.guests.get_mut(&number) else { return (false, Vec::new()) };
-        let is_first = guest.thread.is_none();
+    /// A thread came for a guest: may it compute.
+    fn polled(&mut self, number: u64, thread: &Waker) -> bool {
+        let Some(guest) = self.guests.get_mut(&number) else { return false };
         guest.thread = Some(thread.clone());
-        let mut others = Vec::new();
-        if is_first {
-            guest.phase = Phase::Ready;
-            self.queue(number);
-            others = self.choose();
-        }
-        let Some(guest) = self.guests.get_mut(&number) else { return (false, others) };
         let may = guest.phase == Phase::Chosen;
         if may {
             guest.phase = Phase::Computing;
         }
-        (may, others)
+        may
     }
 
     fn woken(&mut self, number: u64) -> Vec<Waker> {
         let Some(guest) = self.guests.get_mut(&number) else { return Vec::new() };
         match guest.phase {
-            // Before its first slice it is in the queue by itself.
-            Phase::Waiting if guest.thread.is_some() => {
+            Phase::Waiting => {
                 guest.phase = Phase::Ready;
                 self.queue(number);
                 self.choose()
@@ -179,7 +182,7 @@ impl State {
                 guest.phase = Phase::Woken;
                 Vec::new()
             }
-            Phase::Waiting | Phase::Ready | Phase::Chosen | Phase::Woken => Vec::new(),
+            Phase::Ready | Phase::Chosen | Phase::Woken => Vec::new(),
         }
     }
 
@@ -234,8 +237,10 @@ impl State {
     /// Gives free threads to those who have computed least; they are to be woken outside of the lock.
     fn choose(&mut self) -> Vec<Waker> {
         let mut chosen = Vec::new();
-        while self.running < self.threads {
+        while self.running < self.threads + self.express {
+            let is_full = self.running >= self.threads;
             let able = self.lanes.values_mut().filter(|lane| !lane.ready.is_empty());
+            let able = able.filter(|lane| !is_full || lane.running == 0);
             let Some(lane) = able.min_by_key(|lane| lane.used) else { break };
             self.reached = self.reached.max(lane.used);
             let Some(number) = lane.ready.pop_front() else { break };
@@ -250,6 +255,27 @@ impl State {
     }
 }
 
+/// Gives the thread back, and would go on at once. Unlike tokio's, which waits until the thread has nothing else to do.
+pub(crate) struct Yield(bool);
+
+impl Yield {
+    pub(crate) fn new() -> Self {
+        Self(false)
+    }
+}
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,9 +284,9 @@ mod tests {
     const B: TenantId = TenantId(2);
 
     fn guests(state: &mut State, tenant: TenantId, weight: u32, count: usize) -> Vec<u64> {
-        let numbers: Vec<u64> = (0..count).map(|_| state.add(tenant, weight)).collect();
+        let numbers: Vec<u64> = (0..count).map(|_| state.add(tenant, weight).0).collect();
         for number in &numbers {
-            let (may, _) = state.polled(*number, Waker::noop());
+            let may = state.polled(*number, Waker::noop());
             assert_eq!(may, state.guests.get(number).is_some_and(|guest| guest.phase == Phase::Computing));
         }
         numbers
@@ -283,7 +309,8 @@ mod tests {
 
     fn state(threads: usize) -> State {
         let slices = Slices::new(threads);
-        Arc::into_inner(slices).expect("ours").state.into_inner().expect("whole")
+        let state = Arc::into_inner(slices).expect("ours").state.into_inner().expect("whole");
+        State { express: 0, ..state }
     }
 
     #[test]
@@ -297,6 +324,17 @@ mod tests {
         let own = slices.iter().filter(|tenant| **tenant == B).count();
         assert_eq!(slices.len(), 1_000, "no thread stands still");
         assert!((490..=510).contains(&own), "{own}");
+    }
+
+    #[test]
+    fn who_has_nothing_running_does_not_wait_for_a_tick() {
+        let mut state = State { express: 1, ..state(2) };
+        guests(&mut state, A, 1, 60);
+        assert_eq!(state.running, 2, "one tenant has no use for it");
+        let own = guests(&mut state, B, 1, 5);
+        assert_eq!((state.running, state.guests[&own[0]].phase == Phase::Computing), (3, true));
+        guests(&mut state, TenantId(3), 1, 1);
+        assert_eq!(state.running, 3);
     }
 
     #[test]
@@ -326,16 +364,19 @@ mod tests {
         let (tell, told) = tokio::sync::oneshot::channel();
         let one = slices.share((A, 1), async {
             for _ in 0..3 {
-                tokio::task::yield_now().await;
+                Yield::new().await;
             }
             tell.send(2).expect("B listens");
             1
         });
         let two = slices.share((B, 1), async { told.await.expect("told") });
         let stopped = slices.share((B, 1), std::future::pending::<()>());
-        let (two, one) = tokio::join!(two, one);
-        drop(stopped);
-        assert_eq!((one, two), (1, 2));
-        assert!(slices.lock().guests.is_empty() || slices.lock().running == 0);
+        let ended = tokio::select! {
+            biased;
+            () = stopped => (0, 0),
+            ended = async { tokio::join!(two, one) } => ended,
+        };
+        assert_eq!(ended, (2, 1));
+        assert!(slices.lock().guests.is_empty() && slices.lock().running == 0);
     }
 }

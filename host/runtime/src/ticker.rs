@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::EngineWeak;
 
 /// Time between two ticks: how late a guest is stopped at most, and how long it may hold a thread.
-const TICK: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(2);
 
 /// The thread's handle. Dropping it ends the thread.
 pub(crate) struct Ticker {
