@@ -24,6 +24,8 @@ const LOG_CALL_FUEL: u64 = 1_000;
 
 /// What belongs to one attempt.
 pub(crate) struct State {
+    /// Its outgoing requests. First, so that it is dropped before the table: then none of those that wait begins any more.
+    pub(crate) http: Http,
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
@@ -31,8 +33,6 @@ pub(crate) struct State {
     pub(crate) deadline: Instant,
     /// Who answers what the guest asks for.
     pub(crate) host: Arc<dyn Host>,
-    /// Its outgoing requests.
-    pub(crate) http: Http,
 }
 
 impl WasiView for State {

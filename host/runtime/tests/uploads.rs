@@ -32,7 +32,7 @@ async fn what_does_not_fit_is_refused_with_its_code() {
         (wat("(module)"), "wrong_world", "component-type"),
         (wat("(component)"), "wrong_world", "exports nothing"),
         (
-            wat(r#"(component (import "wasi:http/types@0.2.0" (instance)))"#),
+            wat(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#),
             "wrong_world",
             "not available to functions",
         ),

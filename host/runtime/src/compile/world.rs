@@ -44,7 +44,7 @@ const LINKED: &[&str] = &[
 ];
 /// What a message says is allowed.
 const ALLOWED: &str = "a component exports stepwell:function/handler@1.x, and imports only stepwell:function/{log,types}@1.x, \
-                       stepwell:capabilities/{config,secrets,key-value,events}@1.x wasi:http/{outgoing-handler,types}@0.2.x and wasi:{cli,clocks,io,random}@0.2.x";
+                       stepwell:capabilities/{config,secrets,key-value,events}@1.x, wasi:http/{outgoing-handler,types}@0.2.x and wasi:{cli,clocks,io,random}@0.2.x";
 /// Wrong names that one message lists.
 const LISTED: usize = 8;
 
