@@ -81,6 +81,12 @@ fn definitions(all: &mut Changes<'_>) {
     all.change("DELETE /agents/{id}", &["a"], &json!({}));
     all.change("PUT /secrets/{name}", &["A"], &json!({"value": "planted-value"}));
     all.change("DELETE /secrets/{name}", &["A"], &json!({}));
+    all.change("POST /secrets/rotate", &[], &json!({}));
+    all.change("PUT /grants", &[], &json!({"events": ["**"]}));
+    for place in ["config/{name}", "kv/{key}"] {
+        all.change(&format!("PUT /{place}"), &["A"], &json!({"value": "v"}));
+        all.change(&format!("DELETE /{place}"), &["A"], &json!({}));
+    }
 }
 
 fn executions(all: &mut Changes<'_>) {

@@ -6,7 +6,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Operations that make what is not there: the other tenant's stays as it is.
-const MAKE: [&str; 4] = ["PUT /workflows/{id}", "PUT /functions/{id}", "PUT /agents/{id}", "PUT /secrets/{name}"];
+const MAKE: [&str; 6] = [
+    "PUT /workflows/{id}",
+    "PUT /functions/{id}",
+    "PUT /agents/{id}",
+    "PUT /secrets/{name}",
+    "PUT /config/{name}",
+    "PUT /kv/{key}",
+];
 
 fn id(answer: &Value, key: &str) -> String {
     answer[key].as_str().unwrap_or_else(|| panic!("{key}: {answer:#}")).to_owned()
@@ -29,6 +36,8 @@ fn furnish(client: &Client) -> BTreeMap<&'static str, String> {
     };
     client.post("/agents", &json!({"id": "a", "name": "A"})).ok(201);
     client.put("/secrets/A", &json!({"value": "v"})).ok(200);
+    client.put("/config/A", &json!({"value": "v"})).ok(200);
+    client.put("/kv/k", &json!({"value": "v"})).ok(200);
     client.post("/events", &json!({"id": "e-1", "type": "a.b", "source": "s"})).ok(201);
     let key = id(&client.post("/keys", &json!({"scopes": ["read"]})).ok(201), "id");
     let list = client.get("/workflows/executions").ok(200);
@@ -40,6 +49,8 @@ fn furnish(client: &Client) -> BTreeMap<&'static str, String> {
         ("agents", "a".to_owned()),
         ("approvals", approval),
         ("secrets", "A".to_owned()),
+        ("config", "A".to_owned()),
+        ("kv", "k".to_owned()),
         ("events", "e-1".to_owned()),
         ("schedules", "w~0".to_owned()),
         ("keys", key),
@@ -67,6 +78,7 @@ fn every_operation_answers_404_for_the_ids_of_another_tenant() {
     let seen = |client: &Client| {
         let paths = ["/workflows", "/functions", "/agents", "/secrets", "/events", "/keys", "/approvals", "/schedules"];
         let more = [format!("/workflows/executions/{}", ids["executions"]), "/webhook-deliveries".to_owned()];
+        let more = more.into_iter().chain(["/config/A", "/kv/k"].map(str::to_owned));
         let all = paths.into_iter().map(str::to_owned).chain(more);
         all.map(|path| client.get(&path).ok(200)).collect::<Vec<Value>>()
     };
@@ -100,6 +112,8 @@ fn every_operation_answers_404_for_the_ids_of_another_tenant() {
     // Their own things under the same ids do not touch the others'.
     beta.put_script("/functions/f", "export default () => 'beta'").ok(200);
     beta.put("/secrets/A", &json!({"value": "beta"})).ok(200);
+    beta.put("/config/A", &json!({"value": "beta"})).ok(200);
+    beta.put("/kv/k", &json!({"value": "beta"})).ok(200);
     beta.put("/agents/a", &json!({"name": "beta"})).ok(201);
     let step = json!({"id": "a", "type": "function", "function": "f"});
     beta.put("/workflows/w", &json!({"steps": [step]})).ok(201);

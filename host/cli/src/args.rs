@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use stepwell_server::grants::HttpGrant;
 
 /// A server for business workflows whose functions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -58,6 +59,17 @@ pub struct ServeOptions {
     /// STEPWELL_MASTER_KEY, the first start makes `master.key` in the server's folder
     #[arg(long, env = "STEPWELL_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
+    /// The file with the key that was used so far, to change it: what was sealed with it is sealed with the other one before the server
+    /// starts, and the old one is refused from then on
+    #[arg(long, env = "STEPWELL_OLD_MASTER_KEY_FILE", value_name = "FILE")]
+    pub old_master_key_file: Option<PathBuf>,
+    /// What no function gets, whatever its upload and its tenant say
+    #[arg(long, value_name = "CAPABILITY", value_enum)]
+    pub deny_capability: Vec<Capability>,
+    /// Where functions may send requests at most, such as https://*.example.com or "GET https://api.example.com"; without it, wherever their
+    /// grants say. May be given several times
+    #[arg(long, value_name = "GRANT", value_parser = HttpGrant::parse)]
+    pub http_allow: Vec<HttpGrant>,
     /// Attempts that run at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
@@ -84,6 +96,21 @@ pub enum Isolation {
     Thread,
     /// In processes of their own
     Process,
+}
+
+/// What functions may use besides computing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Capability {
+    /// Outgoing requests
+    Http,
+    /// Secrets, in requests or to be read
+    Secrets,
+    /// Configuration
+    Config,
+    /// The key-value store
+    KeyValue,
+    /// Publishing events
+    Events,
 }
 
 /// An address that paths can be added to.

@@ -1,11 +1,13 @@
 //! `stepwell serve`.
 
-use crate::args::{self, ServeOptions};
+use crate::args::{self, Capability, ServeOptions};
 use anyhow::{Context as _, bail};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use stepwell_server::grants::{KeyValuePolicy, Policy};
 use stepwell_server::{CompilerCommand, Config, Isolation, Limits, MasterKeySource, Server, WorkerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -69,6 +71,24 @@ pub fn run_guests() -> ExitCode {
     stepwell_server::guest_child_main()
 }
 
+/// What the operator allows functions.
+fn policy(options: &ServeOptions) -> Policy {
+    let mut policy = Policy::default();
+    if !options.http_allow.is_empty() {
+        policy.http = Some(options.http_allow.iter().cloned().collect());
+    }
+    for denied in &options.deny_capability {
+        match denied {
+            Capability::Http => policy.http = Some(BTreeSet::new()),
+            Capability::Secrets => policy.secrets = Some(BTreeMap::new()),
+            Capability::Config => policy.config = Some(BTreeSet::new()),
+            Capability::KeyValue => policy.key_value = Some(KeyValuePolicy::None),
+            Capability::Events => policy.events = Some(BTreeSet::new()),
+        }
+    }
+    policy
+}
+
 async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program's own file is not found")?;
     let mut limits = Limits::default();
@@ -76,13 +96,16 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
     limits.slots.per_tenant = usize::from(options.slots);
     limits.fuel = options.fuel;
     let isolation = isolation(&options, &program);
+    let policy = policy(&options);
     let config = Config {
+        policy,
         listen: options.listen,
         public_url: options.public_url,
         data: options.data,
         admin_key: admin_key(),
         master_key: master_key(options.master_key_file)?,
         isolation,
+        old_master_key: options.old_master_key_file,
         compiler: CompilerCommand { program, args: vec!["compile-component".to_owned()] },
         limits,
         connections: usize::from(options.connections),

@@ -101,7 +101,16 @@ fn answer(
 }
 
 fn started(workflow: &Workflow) -> Started {
-    let pin = |id: &&str| ((*id).to_owned(), Pin { component: Digest([0; 32]), function: (*id).to_owned() });
+    let pin = |id: &&str| {
+        (
+            (*id).to_owned(),
+            Pin {
+                component: Digest([0; 32]),
+                function: (*id).to_owned(),
+                grants: stepwell_core::grants::Grants::default(),
+            },
+        )
+    };
     Started {
         tenant: TenantId::DEFAULT,
         workflow: workflow.id.clone(),

@@ -3,19 +3,22 @@
 use crate::Error;
 use crate::callbacks;
 use crate::engine::Engine;
+use crate::host::{AttemptFacts, AttemptHost};
 use crate::live::Live;
 use crate::logs::AttemptLog;
 use crate::passes::Pass;
 use crate::ports::{
-    Fault, Invocation, InvocationContext, InvocationLimits, LogLine, NoHost, Note, NoteSlot, Notes, Outcome, Usage,
+    Fault, Host, Invocation, InvocationContext, InvocationLimits, LogLine, Note, NoteSlot, Notes, Outcome, Usage,
 };
 use crate::scheduler::{Share, Turn};
 use crate::secrets::Redactor;
 use crate::tenant_limits::TenantLimits;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call, step_limit};
 use stepwell_core::failure::{Failure, code};
+use stepwell_core::grants::Grants;
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_core::secrets::SecretValues;
@@ -76,17 +79,14 @@ impl Engine {
                 let step = call.step.clone();
                 let note = Note { execution: live.key, run, attempt };
                 let noted = Noted::new(&self.inner.ports.notes, note);
+                let (function, wanted) = (call.function.clone(), call.pin.grants.clone());
                 let invocation = self.invocation(live, call, (run, attempt));
-                let outcome = self.invoke(invocation, cancelled).await;
+                let hops = execution.started.as_ref().map_or(0, |started| started.hops);
+                let host = self.host(&invocation, (function, wanted), (hops, secrets));
+                let outcome = self.invoke(invocation, host, cancelled).await;
                 drop(noted);
-                match outcome {
-                    // Here and at once: nobody gets to see what the function said as it said it.
-                    Some(outcome) => match Redactor::new(&secrets) {
-                        Some(redactor) => (step, redactor.outcome(outcome)),
-                        None => (step, outcome),
-                    },
-                    None => return, // stopped: nobody waits for it any more
-                }
+                let Some(outcome) = outcome else { return }; // stopped: nobody waits for it any more
+                (step, outcome)
             }
             Err(failure) => {
                 live.stop(run);
@@ -142,9 +142,13 @@ impl Engine {
         }
     }
 
-    /// Takes the secrets that the workflow reads out of what is said. `None` if it reads none.
+    /// Takes the secrets that the workflow reads, and those that its functions may have, out of what is said. `None` if there are none.
     pub(crate) async fn redactor(&self, live: &Live) -> Result<Option<Redactor>, Error> {
-        let values = self.inner.secrets.values(live.key.tenant, live.workflow.secrets.keys()).await?;
+        let started = live.execution().started.clone();
+        let pins = started.iter().flat_map(|started| started.pins.values());
+        let names = pins.flat_map(|pin| pin.grants.secrets.keys()).chain(live.workflow.secrets.keys());
+        let names: BTreeSet<&String> = names.collect();
+        let values = self.inner.secrets.values(live.key.tenant, names).await?;
         Ok(Redactor::new(&values))
     }
 
@@ -152,15 +156,46 @@ impl Engine {
         Entry::StepFailed { run, attempt, failure, chance: self.chance(), usage: usage(&used) }
     }
 
-    /// `None` if the attempt was stopped.
-    async fn invoke(&self, invocation: Invocation, mut cancelled: oneshot::Receiver<()>) -> Option<Outcome> {
+    /// Whoever answers what the function of this attempt asks for.
+    fn host(
+        &self,
+        invocation: &Invocation,
+        (function, wanted): (String, Grants),
+        (hops, secrets): (u32, SecretValues),
+    ) -> Arc<AttemptHost> {
+        let context = &invocation.context;
+        let trace = context.extra.iter().find(|(name, _)| name == TRACE);
+        let facts = AttemptFacts {
+            tenant: invocation.tenant,
+            function,
+            wanted,
+            idempotency_key: context.idempotency_key.clone(),
+            trace: trace.and_then(|(_, trace)| TraceParent::parse(trace).ok()),
+            deadline_ms: context.deadline_ms,
+            hops,
+            secrets,
+        };
+        Arc::new(AttemptHost::new(self.clone(), facts))
+    }
+
+    /// What came of it, without the secrets that the function knows. `None` if the attempt was stopped.
+    async fn invoke(
+        &self,
+        invocation: Invocation,
+        host: Arc<AttemptHost>,
+        mut cancelled: oneshot::Receiver<()>,
+    ) -> Option<Outcome> {
         loop {
             let outcome = tokio::select! {
                 _ = &mut cancelled => return None,
-                outcome = self.inner.ports.runtime.invoke(invocation.clone(), NoHost::shared()) => outcome,
+                outcome = self.inner.ports.runtime.invoke(invocation.clone(), Arc::clone(&host) as Arc<dyn Host>) => outcome,
             };
             if outcome.result != Err(Fault::NoCapacity) {
-                return Some(outcome);
+                // Here and at once: nobody gets to see what the function said as it said it.
+                return Some(match host.redactor() {
+                    Some(redactor) => redactor.outcome(outcome),
+                    None => outcome,
+                });
             }
             // Not an attempt at all: it waits.
             let clock = &self.inner.ports.clock;
@@ -253,7 +288,9 @@ impl Engine {
         let turn = self.turn(tenant).await;
         let mut turn = turn.ok_or_else(|| Error::Unavailable("it is shutting down".to_owned()))?;
         let (_never, cancelled) = oneshot::channel();
-        let outcome = self.invoke(invocation, cancelled).await;
+        let wished = (function.id.clone(), function.grants.wanted.clone());
+        let host = self.host(&invocation, wished, (0, SecretValues::default()));
+        let outcome = self.invoke(invocation, host, cancelled).await;
         let outcome = outcome.ok_or_else(|| Error::Unavailable("the call was stopped".to_owned()))?;
         self.inner.meters.attempt(tenant, &outcome.usage, self.now());
         turn.used(&outcome.usage);

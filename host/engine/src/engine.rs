@@ -2,15 +2,18 @@
 
 use crate::audit::Audit;
 use crate::committer::{Committer, Wrote};
+use crate::configuration::Configuration;
 use crate::events::Events;
 use crate::followers::Followers;
+use crate::key_value::{KeyValueLimits, KeyValues};
 use crate::keys::{Keys, KeysParts, Use, watch_uses};
 use crate::limits::Limits;
 use crate::live::LiveTable;
 use crate::meters::Meters;
 use crate::passes::Passes;
 use crate::places::Places;
-use crate::ports::{Clock, Entropy, Notes, Runtime, Store};
+use crate::policies::Policies;
+use crate::ports::{Clock, Egress, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
 use crate::rousing::Rousing;
 use crate::scheduler::Scheduler;
@@ -28,6 +31,7 @@ use crate::{Error, recovery};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stepwell_core::grants::Policy;
 use stepwell_core::ids::TenantId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,6 +52,10 @@ pub struct Ports {
     pub public_url: String,
     /// Seals and opens secrets.
     pub keyring: Arc<Keyring>,
+    /// Sends the requests of functions.
+    pub egress: Arc<dyn Egress>,
+    /// What the operator allows functions.
+    pub policy: Policy,
 }
 
 /// A handle on the engine; clones are the same engine.
@@ -68,6 +76,9 @@ pub(crate) struct Inner {
     pub audit: Audit,
     pub signer: Signer,
     pub secrets: Secrets,
+    pub policies: Policies,
+    pub configuration: Configuration,
+    pub key_values: KeyValues,
     pub live: LiveTable,
     pub events: Events,
     pub clockwork: Clockwork,
@@ -87,6 +98,18 @@ pub(crate) struct Inner {
     pub stopping: AtomicBool,
 }
 
+/// What functions may use, and may be granted.
+fn capabilities(ports: &Ports, committer: &Committer) -> (Policies, Configuration, KeyValues) {
+    let store = || Arc::clone(&ports.store);
+    let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+    let limits = KeyValueLimits::default();
+    (
+        Policies::new(store(), committer.clone(), ports.policy.clone()),
+        Configuration::new(store(), committer.clone(), Arc::clone(&ports.clock)),
+        KeyValues::new((store(), committer.clone()), (clock, entropy), limits),
+    )
+}
+
 impl Engine {
     /// Starts the engine: loads what is unfinished and goes on with it.
     ///
@@ -97,11 +120,8 @@ impl Engine {
         let meters = Arc::new(Meters::default());
         let committer = Committer::start(Arc::clone(&ports.store), &loops, wrote(&meters, &ports.clock));
         let clockwork = Clockwork::new(ports.clock.now());
-        let tenants = TenantsParts {
-            store: Arc::clone(&ports.store),
-            committer: committer.clone(),
-            clock: Arc::clone(&ports.clock),
-        };
+        let (store, clock) = (Arc::clone(&ports.store), Arc::clone(&ports.clock));
+        let tenants = TenantsParts { store, committer: committer.clone(), clock };
         let tenants = Arc::new(Tenants::load(tenants).await?);
         let allowances = Arc::new(Allowances::new(limits, Arc::clone(&tenants)));
         let registry = Registry::new(RegistryParts {
@@ -127,9 +147,9 @@ impl Engine {
             clock: Arc::clone(&ports.clock),
             entropy: Arc::clone(&ports.entropy),
         });
-        let signer = Signer::load(ports.store.as_ref(), &committer, ports.entropy.as_ref()).await?;
+        let (policies, configuration, key_values) = capabilities(&ports, &committer);
         let inner = Arc::new(Inner {
-            signer,
+            signer: Signer::load((&*ports.store, &committer), &*ports.entropy, &ports.keyring).await?,
             ports,
             limits,
             committer,
@@ -140,6 +160,9 @@ impl Engine {
             meters,
             audit: Audit::default(),
             secrets,
+            policies,
+            configuration,
+            key_values,
             live: LiveTable::default(),
             events: Events::default(),
             clockwork,
@@ -169,6 +192,7 @@ impl Engine {
         self.give_all_places();
         for tenant in self.inner.tenants.all() {
             self.heed_all(tenant.number).await?;
+            self.resume_resealing(tenant.number);
         }
         self.take_up_tenants();
         self.watch(uses);
@@ -199,6 +223,24 @@ impl Engine {
     #[must_use]
     pub fn secrets(&self) -> &Secrets {
         &self.inner.secrets
+    }
+
+    /// What may be granted to functions.
+    #[must_use]
+    pub fn policies(&self) -> &Policies {
+        &self.inner.policies
+    }
+
+    /// Texts for functions.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.inner.configuration
+    }
+
+    /// Values that functions keep.
+    #[must_use]
+    pub fn key_values(&self) -> &KeyValues {
+        &self.inner.key_values
     }
 
     /// All tenants.

@@ -13,6 +13,7 @@ mod callbacks;
 mod children;
 mod codec;
 mod committer;
+mod configuration;
 mod control;
 mod drive;
 mod engine;
@@ -20,6 +21,9 @@ mod error;
 mod events;
 mod followers;
 mod following;
+mod granting;
+mod host;
+mod key_value;
 mod keys;
 mod limits;
 mod links;
@@ -32,6 +36,7 @@ mod notices;
 mod parking;
 mod passes;
 mod places;
+mod policies;
 mod query;
 mod quotas;
 mod records;
@@ -69,21 +74,26 @@ pub use admission::StartRequest;
 pub use answers::{BY_BYTES, COMMENT_BYTES};
 pub use approvals::{ApprovalRequest, Approvals, is_approval_id};
 pub use audit::{AUDIT_LINES, AuditLine, AuditPart, AuditQuery};
+pub use configuration::{CONFIG_BYTES, CONFIG_PAGE, ConfigText, Configuration};
 pub use control::{Control, RerunRequest};
 pub use engine::{Engine, Ports};
 pub use error::Error;
 pub use events::{EventPart, EventQuery, NewEvent, Publication};
 pub use following::{Followed, Following};
+pub use key_value::{
+    KV_KEY_BYTES, KV_PAGE, KV_VALUE_BYTES, KeyPart, KeyValueEntry, KeyValueLimits, KeyValues, ValueFacts,
+};
 pub use keys::{KeyFacts, KeyHolder, KeyPage, Keys, NewKey, Scope};
 pub use limits::Limits;
 pub use links::{ApprovalLink, LinkedAnswer, LinkedApproval};
 pub use lists::{Executions, ListRequest, ShownStatus};
 pub use logs::{LOGS_PAGE, LogPlace, Logs};
+pub use policies::Policies;
 pub use query::{HISTORY_PAGE, History};
 pub use quotas::Quotas;
 pub use registry::{
-    AGENT_BYTES, Agent, Deployed, Function, Imports, Precondition, Put, Registry, RevisionPage, StoredWorkflow, Upload,
-    Validation, VersionPage, Versions,
+    AGENT_BYTES, Agent, Deployed, Function, FunctionGrants, Imports, Precondition, Put, Registry, RevisionPage,
+    StoredWorkflow, Upload, Validation, VersionPage, Versions,
 };
 pub use scheduler::Slots;
 pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::committer::Committer;
 use crate::ports::{CommitError, DocumentKind, DocumentWrite, Entropy, Expect, Store, Transition};
+use crate::secrets::{Keyring, Sealed};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -47,17 +48,30 @@ pub(crate) struct Signer {
 
 impl Signer {
     /// With the key of this installation, which the first start makes.
-    pub(crate) async fn load(store: &dyn Store, committer: &Committer, entropy: &dyn Entropy) -> Result<Self, Error> {
+    pub(crate) async fn load(
+        (store, committer): (&dyn Store, &Committer),
+        entropy: &dyn Entropy,
+        keyring: &Keyring,
+    ) -> Result<Self, Error> {
         loop {
-            if let Some(stored) = store.document(TenantId::DEFAULT, DocumentKind::Setting, SETTING).await? {
-                let key = <[u8; KEY_BYTES]>::try_from(stored.as_ref());
-                let key = key.map_err(|e| Error::broken("the signing key cannot be read", &e))?;
-                return Ok(Self { key: Zeroizing::new(key) });
-            }
-            let mut key = Zeroizing::new([0; KEY_BYTES]);
-            entropy.fill(&mut *key);
-            let value = Some(Bytes::copy_from_slice(&*key));
-            let expect = Expect::Absent;
+            let stored = store.document(TenantId::DEFAULT, DocumentKind::Setting, SETTING).await?;
+            let (key, expect) = match stored {
+                // As an earlier version left it, in the clear.
+                Some(stored) if stored.len() == KEY_BYTES => (key(&stored)?, Expect::Value(stored)),
+                Some(stored) => {
+                    let unreadable = |e| Error::broken("the signing key cannot be read", &e);
+                    let sealed: Sealed = serde_json::from_slice(&stored).map_err(unreadable)?;
+                    return Ok(Self { key: key(&keyring.open_setting(SETTING, &sealed)?)? });
+                }
+                None => {
+                    let mut key = Zeroizing::new([0; KEY_BYTES]);
+                    entropy.fill(&mut *key);
+                    (key, Expect::Absent)
+                }
+            };
+            let sealed = serde_json::to_vec(&keyring.seal_setting(SETTING, &*key)?);
+            let value = sealed.map(Bytes::from).map_err(|e| Error::broken("the signing key cannot be written", &e))?;
+            let value = Some(value);
             let write = DocumentWrite { kind: DocumentKind::Setting, key: SETTING.to_owned(), value, expect };
             let transition = Transition { tenant: TenantId::DEFAULT, execution: None, documents: vec![write] };
             match committer.commit(transition).await {
@@ -97,6 +111,11 @@ impl Signer {
         mac.update(what);
         mac
     }
+}
+
+fn key(bytes: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
+    let key = <[u8; KEY_BYTES]>::try_from(bytes);
+    key.map(Zeroizing::new).map_err(|e| Error::broken("the signing key cannot be read", &e))
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn facts() -> Facts {
-        let meta = FunctionMeta { name: Some("a".into()), description: None, input_schema: None, output_schema: None };
+        let meta = FunctionMeta { name: Some("a".into()), ..FunctionMeta::default() };
         Facts { kind: Kind::CoreModule, functions: vec![meta], imports: vec!["x".into()] }
     }
 

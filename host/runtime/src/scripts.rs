@@ -24,7 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What every script is: one function, which may be called by any name.
 pub(crate) fn facts() -> Facts {
-    let function = FunctionMeta { name: None, description: None, input_schema: None, output_schema: None };
+    let function = FunctionMeta::default();
     Facts { kind: Kind::JavaScript, functions: vec![function], imports: Vec::new() }
 }
 

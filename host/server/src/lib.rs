@@ -25,6 +25,6 @@ mod webhook_body;
 pub use master::{MasterKeyError, MasterKeySource};
 pub use routes::description;
 pub use serve::{Config, Isolation, Server, StartError};
-pub use stepwell_core::picture;
+pub use stepwell_core::{grants, picture};
 pub use stepwell_engine::Limits;
 pub use stepwell_runtime::{CompilerCommand, WorkerConfig, compile_child_main, guest_child_main, printable};

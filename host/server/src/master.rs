@@ -67,12 +67,12 @@ pub enum MasterKeyError {
     Store(#[from] StoreError),
 }
 
-/// The keyring of the master key in this place.
+/// The keyring of the master key in this place. With the file of an old one, what was sealed with that is sealed with this one first.
 ///
 /// # Errors
-/// [`MasterKeyError`] says what to do. Nothing was changed.
+/// [`MasterKeyError`] says what to do.
 pub async fn keyring(
-    (source, data): (&MasterKeySource, &Path),
+    (source, old, data): (&MasterKeySource, Option<&Path>, &Path),
     store: &Arc<dyn Store>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Keyring, MasterKeyError> {
@@ -92,7 +92,22 @@ pub async fn keyring(
             }
         }
     };
+    if let Some(path) = old {
+        change((&read(path)?, &master), store, entropy.as_ref()).await?;
+    }
     Ok(Keyring::new(Arc::clone(store), entropy, master).await?)
+}
+
+/// From the old key to the new one.
+async fn change(
+    keys: (&SealingKey, &SealingKey),
+    store: &Arc<dyn Store>,
+    entropy: &dyn Entropy,
+) -> Result<(), MasterKeyError> {
+    if Keyring::change_master(store.as_ref(), entropy, keys).await? {
+        tracing::info!("the master key is changed: keep the new one, and start without the old one from now on");
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<SealingKey, MasterKeyError> {

@@ -29,7 +29,8 @@ pub fn conditions(headers: &HeaderMap) -> Result<Precondition, ApiError> {
 }
 
 /// The answer, with its tag.
-pub fn tagged(mut response: Response, number: u32) -> Response {
+pub fn tagged(mut response: Response, number: impl Into<u64>) -> Response {
+    let number = number.into();
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{number}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_engine::ports::{Runtime, Store};
+use stepwell_core::grants::Policy;
+use stepwell_engine::ports::{NoEgress, Runtime, Store};
 use stepwell_engine::{Engine, Limits, Ports};
 use stepwell_runtime::{
     CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, SetupError, WasmtimeRuntime, WorkerConfig,
@@ -47,10 +48,14 @@ pub struct Config {
     pub admin_key: Option<String>,
     /// Where the key is that secrets are sealed with.
     pub master_key: MasterKeySource,
+    /// The file with the key that it takes the place of.
+    pub old_master_key: Option<PathBuf>,
     /// The program that compiles components.
     pub compiler: CompilerCommand,
     /// Where guests run.
     pub isolation: Isolation,
+    /// What functions may use, whatever their uploads and their tenants say.
+    pub policy: Policy,
     /// The numbers.
     pub limits: Limits,
     /// Connections at once; fewer where the process may not open so many files.
@@ -123,7 +128,8 @@ impl Server {
         let notes = Arc::new(notes.map_err(failed)?);
         let entrance = Entrance::new(config.admin_key.as_deref())?;
         let entropy = Arc::new(SystemEntropy);
-        let keyring = master::keyring((&config.master_key, &config.data), &store, entropy.clone()).await?;
+        let old = config.old_master_key.as_deref();
+        let keyring = master::keyring((&config.master_key, old, &config.data), &store, entropy.clone()).await?;
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let ports = Ports {
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -133,6 +139,8 @@ impl Server {
             entropy,
             notes,
             keyring: Arc::new(keyring),
+            egress: Arc::new(NoEgress),
+            policy: config.policy.clone(),
         };
         let engine = Engine::start(ports, config.limits).await?;
         let first_key = if entrance.has_own() { None } else { engine.keys().first().await? };

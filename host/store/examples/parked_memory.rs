@@ -10,7 +10,7 @@ use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_core::time::Timestamp;
 use stepwell_engine::fakes::{FakeEntropy, FakeRuntime, MemoryNotes};
-use stepwell_engine::ports::{Clock, Store};
+use stepwell_engine::ports::{Clock, NoEgress, Store};
 use stepwell_engine::{Engine, Keyring, Limits, Ports, SealingKey, StartRequest};
 use stepwell_store::{SledConfig, SledStore};
 
@@ -58,6 +58,8 @@ async fn main() {
             keyring: Arc::new(keyring),
             notes: Arc::new(MemoryNotes::default()),
             public_url: String::new(),
+            egress: Arc::new(NoEgress),
+            policy: stepwell_core::grants::Policy::default(),
         };
         Engine::start(ports, Limits::default()).await.expect("starts")
     };

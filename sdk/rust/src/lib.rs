@@ -68,6 +68,9 @@ pub use refused::{Refused, Why};
 ///   `_`, the first a letter. A component may hold up to 64 functions.
 /// - **Description**: the doc comment, in Markdown. It is shown to people, and to agents that choose a tool.
 ///
+/// - **Grants**: what it wants to use besides computing, as JSON: `#[function(grants = r#"{"config": ["REGION"]}"#)]`. What it gets, the
+///   tenant and the operator decide.
+///
 /// An input that does not fit `T` is the permanent failure `invalid_input`, whose details give the path of the field.
 pub use stepwell_macros::function;
 

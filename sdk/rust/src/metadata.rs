@@ -23,6 +23,9 @@ fn object(function: &Registration) -> Value {
     if !function.description.is_empty() {
         object.insert("description".into(), function.description.into());
     }
+    if let Ok(grants) = serde_json::from_str(function.grants) {
+        object.insert("grants".into(), grants);
+    }
     let schemas = (function.schemas)();
     object.extend(schemas.input.map(|schema| ("inputSchema".into(), schema)));
     object.extend(schemas.output.map(|schema| ("outputSchema".into(), schema)));

@@ -11,6 +11,8 @@ pub struct Registration {
     pub name: &'static str,
     /// The doc comment, or empty.
     pub description: &'static str,
+    /// What it wants to use besides computing: JSON text, or empty.
+    pub grants: &'static str,
     /// Runs it: JSON text in, JSON text out.
     pub call: fn(&Ctx, &str) -> Result<String, Error>,
     /// The schemas of its types. They are computed, and so they are no part of what a plain build writes.

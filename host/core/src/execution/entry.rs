@@ -2,6 +2,7 @@
 
 use super::RunIx;
 use crate::failure::Failure;
+use crate::grants::Grants;
 use crate::ids::{Digest, ExecutionId, TenantId};
 use crate::payload::{self, Payload};
 use crate::time::Timestamp;
@@ -313,6 +314,9 @@ pub struct Pin {
     pub component: Digest,
     /// Which of its functions.
     pub function: String,
+    /// What this version of it wants; what it gets is decided when it asks.
+    #[serde(default, skip_serializing_if = "Grants::is_empty")]
+    pub grants: Grants,
 }
 
 /// Limits of one execution (`limits.md`).

@@ -15,6 +15,8 @@ use stepwell_expression::{Budget, EvalError};
 pub struct Call {
     /// What is called.
     pub pin: Pin,
+    /// The id that the step calls it by.
+    pub function: String,
     /// With what.
     pub input: Payload,
     /// The step's id.
@@ -56,7 +58,8 @@ pub fn call(execution: &Execution, workflow: &Workflow, at: RunIx, secrets: &Sec
     let idempotency_key = execution.idempotency_key(run, &step.id);
     let (iteration, timeout_ms) = (run.path.to_vec(), step.timeout_ms.unwrap_or(TIMEOUT_MS));
     let completes_later = function.completes_later;
-    Ok(Call { pin, input, step: step.id.clone(), iteration, idempotency_key, timeout_ms, completes_later })
+    let (step, function) = (step.id.clone(), function.function.clone());
+    Ok(Call { pin, function, input, step, iteration, idempotency_key, timeout_ms, completes_later })
 }
 
 /// The input of a step that failed, for its handler: null if just that could not be computed.

@@ -21,6 +21,7 @@ pub use publish::{NewEvent, Publication};
 pub(crate) use deliver::effect_row;
 pub(crate) use keys::candidate_key;
 pub(crate) use own::OwnEvent;
+pub(crate) use publish::Origin;
 
 use crate::Error;
 use crate::engine::Engine;

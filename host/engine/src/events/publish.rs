@@ -44,7 +44,7 @@ pub struct Publication {
 
 /// Where an event comes from, if not from the API.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// How many events that workflows published led to it.
     pub hops: u32,
     /// The document that is done with once it is published.
@@ -84,6 +84,17 @@ impl Engine {
         check_foreign(&new)?;
         self.admit_event(tenant)?;
         self.publish_as(tenant, new, Origin::default()).await
+    }
+
+    /// As [`Engine::publish`], for an event that comes out of an execution.
+    pub(crate) async fn publish_from(
+        &self,
+        tenant: TenantId,
+        new: NewEvent,
+        origin: Origin,
+    ) -> Result<Publication, Error> {
+        check_foreign(&new)?;
+        self.publish_as(tenant, new, origin).await
     }
 
     /// Whether [`Engine::publish`] will take an event, for whoever publishes several or none. Its size is taken as what it may become.

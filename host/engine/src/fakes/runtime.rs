@@ -16,7 +16,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Payload, Fault>> + Send>>;
 
 /// A runtime for tests.
 pub struct FakeRuntime {
-    behaviour: Box<dyn Fn(Invocation) -> Answer + Send + Sync>,
+    behaviour: Box<dyn Fn(Invocation, Arc<dyn Host>) -> Answer + Send + Sync>,
     calls: Arc<Mutex<Vec<Invocation>>>,
     log: Vec<LogLine>,
 }
@@ -32,6 +32,11 @@ impl FakeRuntime {
 
     /// Functions that take their time.
     pub fn slow(behaviour: impl Fn(Invocation) -> Answer + Send + Sync + 'static) -> Self {
+        Self::asking(move |invocation, _| behaviour(invocation))
+    }
+
+    /// Functions that ask their host.
+    pub fn asking(behaviour: impl Fn(Invocation, Arc<dyn Host>) -> Answer + Send + Sync + 'static) -> Self {
         Self { behaviour: Box::new(behaviour), calls: Arc::default(), log: Vec::new() }
     }
 
@@ -51,15 +56,15 @@ impl FakeRuntime {
 #[async_trait::async_trait]
 impl Runtime for FakeRuntime {
     async fn prepare(&self, _tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
-        let meta = FunctionMeta { name: None, description: None, input_schema: None, output_schema: None };
+        let meta = FunctionMeta::default();
         let digest = Digest(Sha256::digest(&artifact.bytes).into());
         let kind = if artifact.form == Form::JavaScript { Kind::JavaScript } else { Kind::Component };
         Ok(Prepared { digest, kind, functions: vec![meta], imports: Vec::new(), compile_ms: 0 })
     }
 
-    async fn invoke(&self, invocation: Invocation, _host: Arc<dyn Host>) -> Outcome {
+    async fn invoke(&self, invocation: Invocation, host: Arc<dyn Host>) -> Outcome {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(invocation.clone());
-        let result = (self.behaviour)(invocation).await;
+        let result = (self.behaviour)(invocation, host).await;
         Outcome { result, usage: Usage::default(), log: self.log.clone() }
     }
 }

@@ -1,6 +1,6 @@
 //! Egress: the one way out. Whoever asks has checked the grants; the adapter checks the addresses.
 
-use super::host::{HttpFault, HttpRequest, HttpResponse};
+use super::host::{HttpFault, HttpFaultKind, HttpRequest, HttpResponse};
 use stepwell_core::ids::TenantId;
 
 /// For whom a connection is made, and what it may use.
@@ -21,4 +21,15 @@ pub trait Egress: Send + Sync + 'static {
     /// # Errors
     /// [`HttpFault`]: an address that nobody may reach, no connection, too slow, too large.
     async fn send(&self, connection: Connection, request: HttpRequest) -> Result<HttpResponse, HttpFault>;
+}
+
+/// No way out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoEgress;
+
+#[async_trait::async_trait]
+impl Egress for NoEgress {
+    async fn send(&self, _connection: Connection, _request: HttpRequest) -> Result<HttpResponse, HttpFault> {
+        Err(HttpFault::new(HttpFaultKind::Connect, "this server sends no requests of functions"))
+    }
 }

@@ -9,7 +9,7 @@ mod runtime;
 mod store;
 
 pub use clock::{Clock, Entropy};
-pub use egress::{Connection, Egress};
+pub use egress::{Connection, Egress, NoEgress};
 pub use host::{
     Answer, Ask, Draft, Expected, HTTP_REQUEST_BYTES, Host, HttpBody, HttpFault, HttpFaultKind, HttpRequest,
     HttpResponse, HttpTimeouts, NoHost, Refusal, Refused, SecretText,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::failure::Retry;
+use stepwell_core::grants::Grants;
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 
@@ -53,7 +54,7 @@ impl Artifact {
 }
 
 /// One function of a component, from its metadata section (or, without one, from the fact that it exports the handler).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FunctionMeta {
     /// What `context.function` is set to. `None`: the component has no metadata and takes any name.
     pub name: Option<String>,
@@ -63,6 +64,9 @@ pub struct FunctionMeta {
     pub input_schema: Option<Payload>,
     /// JSON Schema of the output.
     pub output_schema: Option<Payload>,
+    /// What it wants to use besides computing.
+    #[serde(default)]
+    pub grants: Grants,
 }
 
 /// A checked and compiled artifact.

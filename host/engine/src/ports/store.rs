@@ -181,6 +181,14 @@ pub enum DocumentKind {
     Tenant = 100,
     /// Key: its number, backwards in 16 hex digits: the newest first. A line of the audit log.
     AuditLine = 101,
+    /// Key: a key of a function's. Its version and its value.
+    KeyValue = 120,
+    /// Key: as above. What is told of it.
+    KeyFacts = 121,
+    /// Key: `policy`. What the tenant allows its functions.
+    GrantPolicy = 130,
+    /// Key: its name. A text of the tenant's configuration.
+    Config = 131,
 }
 
 /// What must be true of a document before it is written.

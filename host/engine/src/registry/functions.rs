@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stepwell_core::execution::Pin;
+use stepwell_core::grants::{Grants, RefusedGrant};
 use stepwell_core::ids::{Digest, NAME_BYTES, TenantId, is_valid_name};
 use stepwell_core::payload::Payload;
 use stepwell_core::time::Timestamp;
@@ -41,6 +42,9 @@ pub struct Function {
     pub output_schema: Option<Payload>,
     /// What it imports and what it gets.
     pub imports: Imports,
+    /// What it may use besides computing.
+    #[serde(default)]
+    pub grants: FunctionGrants,
     /// RFC 3339: when this version came.
     pub created_at: String,
 }
@@ -54,11 +58,25 @@ pub struct Imports {
     pub granted: Vec<String>,
 }
 
+/// What a function wants, and what becomes of it by the policies of the moment at which it is shown.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionGrants {
+    /// What its metadata and its upload ask for.
+    pub wanted: Grants,
+    /// What it gets; not stored, since policies change.
+    #[serde(default)]
+    pub granted: Grants,
+    /// What it does not get, or not all of.
+    #[serde(default)]
+    pub refused: Vec<RefusedGrant>,
+}
+
 impl Function {
     /// What an execution keeps of it.
     #[must_use]
     pub fn pin(&self) -> Pin {
-        Pin { component: self.digest, function: self.name.clone() }
+        let grants = self.grants.wanted.clone();
+        Pin { component: self.digest, function: self.name.clone(), grants }
     }
 }
 
@@ -71,9 +89,16 @@ pub struct Upload {
     pub function: Option<String>,
     /// The artifact.
     pub artifact: Artifact,
+    /// What its functions may use, beside what their metadata asks for.
+    pub grants: Grants,
 }
 
 impl Upload {
+    /// An upload of all functions of an artifact, which asks for nothing.
+    pub fn new(id: impl Into<String>, artifact: Artifact) -> Self {
+        Self { id: id.into(), function: None, artifact, grants: Grants::default() }
+    }
+
     fn bytes(&self) -> &Bytes {
         &self.artifact.bytes
     }
@@ -87,6 +112,8 @@ pub struct Deployed {
     pub functions: Vec<Function>,
     /// Milliseconds; 0 if compiled code was at hand.
     pub compile_ms: u64,
+    /// What the uploader may want to change.
+    pub warnings: Vec<String>,
 }
 
 /// A function id that is a route (semantics P1).
@@ -136,7 +163,7 @@ impl Registry {
             let function = described(&id, meta, &upload, &prepared);
             functions.push(self.register(tenant, function, precondition).await?);
         }
-        Ok(Deployed { functions, compile_ms: prepared.compile_ms })
+        Ok(Deployed { functions, compile_ms: prepared.compile_ms, warnings: Vec::new() })
     }
 
     /// The bytes come first: a function never refers to what is not there. They count once for all functions that run them now.
@@ -218,7 +245,8 @@ impl Registry {
         let (expect, last) = if let Some(bytes) = current {
             let current: Function = read(&bytes)?;
             precondition.check("the function", Some(current.version))?;
-            if (current.digest, &current.name) == (function.digest, &function.name) {
+            let same = (current.digest, &current.name) == (function.digest, &function.name);
+            if same && current.grants.wanted == function.grants.wanted {
                 return Ok(Some(current));
             }
             (Expect::Value(bytes), current.version)
@@ -345,6 +373,10 @@ fn described(id: &str, meta: &FunctionMeta, upload: &Upload, prepared: &Prepared
         input_schema: meta.input_schema.clone(),
         output_schema: meta.output_schema.clone(),
         imports: Imports { wanted: prepared.imports.clone(), granted: prepared.imports.clone() },
+        grants: FunctionGrants {
+            wanted: meta.grants.clone().union(upload.grants.clone()),
+            ..FunctionGrants::default()
+        },
         created_at: String::new(),
     }
 }

@@ -6,6 +6,7 @@ use crate::ports::Artifact;
 use base64::Engine as _;
 use serde_json::{Map, Value};
 use stepwell_core::definition::Fault;
+use stepwell_core::grants::{self, Grants};
 use stepwell_core::ids::TenantId;
 
 /// Functions of one definition: each is an upload of its own, which compiles or runs something, within one request.
@@ -19,6 +20,8 @@ pub(super) struct Inline {
     pub pointer: String,
     /// What it is.
     pub artifact: Artifact,
+    /// What it wants.
+    pub grants: Grants,
 }
 
 impl Registry {
@@ -32,8 +35,8 @@ impl Registry {
         tenant: TenantId,
         definition: &mut Map<String, Value>,
     ) -> Result<(), Error> {
-        for Inline { id, pointer, artifact } in take(definition).map_err(Error::InvalidDefinition)? {
-            match self.deploy(tenant, Upload { id, function: None, artifact }).await {
+        for Inline { id, pointer, artifact, grants } in take(definition).map_err(Error::InvalidDefinition)? {
+            match self.deploy(tenant, Upload { id, function: None, artifact, grants }).await {
                 Ok(_) => {}
                 Err(Error::InvalidScript { message, .. }) => {
                     return Err(Error::InvalidDefinition(vec![Fault::new(pointer, "invalid_script", message)]));
@@ -84,9 +87,12 @@ fn artifact(function: &mut Map<String, Value>, pointer: &str) -> Result<Option<I
         }
         _ => return Err(Fault::new(pointer, "wrong_type", "give `source` or `wasm`, one of them, as text")),
     };
+    let grants = function.remove("grants").map(|wanted| grants::grants(&wanted)).transpose();
+    let grants = grants
+        .map_err(|fault| Fault::new(format!("{pointer}/grants{}", fault.pointer), "invalid_grants", fault.message))?;
     // That there is an id, the definition's own check has seen.
     let id = function.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Some(Inline { id, pointer: format!("{pointer}/{name}"), artifact }))
+    Ok(Some(Inline { id, pointer: format!("{pointer}/{name}"), artifact, grants: grants.unwrap_or_default() }))
 }
 
 #[cfg(test)]

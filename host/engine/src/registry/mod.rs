@@ -5,6 +5,7 @@ mod functions;
 mod inline;
 mod inputs;
 mod precondition;
+mod reseal;
 mod revisions;
 mod schedules;
 mod triggers;
@@ -15,7 +16,7 @@ mod webhooks;
 mod workflows;
 
 pub use agents::{AGENT_BYTES, Agent};
-pub use functions::{Deployed, Function, Imports, Upload};
+pub use functions::{Deployed, Function, FunctionGrants, Imports, Upload};
 pub use inputs::Schemas;
 pub use precondition::{Precondition, Versions};
 pub use revisions::{Put, RevisionPage};

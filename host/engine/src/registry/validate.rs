@@ -66,8 +66,8 @@ impl Registry {
             }
         };
         let mut ids = BTreeSet::new();
-        for inline::Inline { id, pointer, artifact } in functions {
-            match self.check_upload(tenant, &Upload { id: id.clone(), function: None, artifact }).await {
+        for inline::Inline { id, pointer, artifact, grants } in functions {
+            match self.check_upload(tenant, &Upload { grants, ..Upload::new(id.clone(), artifact) }).await {
                 Ok(names) => ids.extend(names),
                 Err(error) => {
                     validation.add(vec![fault(pointer, error)?]);

@@ -3,6 +3,8 @@
 mod forms;
 mod keyring;
 mod redact;
+mod reseal;
+mod rewrap;
 mod seal;
 
 pub(crate) use keyring::Place;
@@ -35,6 +37,8 @@ pub struct Secrets {
     clock: Arc<dyn Clock>,
     keyring: Arc<Keyring>,
     most: usize,
+    /// Held while a tenant's secrets are sealed again.
+    rotating: tokio::sync::Mutex<()>,
 }
 
 /// What may be told of a secret: everything but its value.
@@ -86,7 +90,7 @@ pub(crate) struct SecretsParts {
 impl Secrets {
     pub(crate) fn new(parts: SecretsParts) -> Self {
         let SecretsParts { store, committer, clock, keyring, most } = parts;
-        Self { store, committer, clock, keyring, most }
+        Self { store, committer, clock, keyring, most, rotating: tokio::sync::Mutex::default() }
     }
 
     /// Sets a secret's value: 1 to [`SECRET_BYTES`] bytes of text.
@@ -222,7 +226,14 @@ fn not_found(name: &str) -> Error {
     Error::NotFound { what: "secret", id: name.to_owned() }
 }
 
+/// The name that is a route: `POST /secrets/rotate`.
+const RESERVED: &str = "rotate";
+
 fn check_name(name: &str) -> Result<(), Error> {
+    if name == RESERVED {
+        let message = format!("the name {RESERVED:?} is reserved; choose another, such as ROTATE");
+        return Err(Error::Refused { code: "invalid_secret_name", message });
+    }
     if is_secret_name(name) {
         return Ok(());
     }

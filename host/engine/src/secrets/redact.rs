@@ -29,17 +29,23 @@ pub(crate) struct Redactor {
 impl Redactor {
     /// For these values. `None` if there are none.
     pub fn new(values: &SecretValues) -> Option<Self> {
+        Self::of(values.iter().map(|(_, value)| value))
+    }
+
+    /// As [`Redactor::new`].
+    pub fn of<'v>(values: impl Iterator<Item = &'v str>) -> Option<Self> {
+        let values: Vec<&str> = values.collect();
         if values.is_empty() {
             return None;
         }
-        let all = once_each(values.iter().flat_map(|(_, value)| forms(value)).collect());
+        let all = once_each(values.iter().flat_map(|value| forms(value)).collect());
         let beginnings = all.iter().map(|form| form.text.get(..SOUGHT_BYTES).unwrap_or(&form.text));
         let builder = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(beginnings);
         let sought = builder.inspect_err(|error| tracing::error!(%error, "secrets cannot be looked for")).ok();
-        let numbers = values.iter().map(|(_, value)| value.trim()).filter(|value| is_number(value));
+        let numbers = values.iter().map(|value| value.trim()).filter(|value| is_number(value));
         let numbers = numbers.map(|value| Zeroizing::new(value.to_owned())).collect();
         Some(Self { sought, forms: all, numbers })
     }

@@ -9,21 +9,24 @@ mod control;
 mod crashes;
 mod events;
 mod following;
+mod hosts;
 mod limiting;
 mod limits;
 mod lists;
 mod logs;
 mod parking;
 mod registry;
+mod rotation;
 mod schedules;
 mod secrets;
 mod secrets_in_steps;
+mod sending;
 mod starts;
 mod suspects;
 mod webhooks;
 
 use crate::fakes::{FakeClock, FakeEntropy, FakeRuntime, FaultPoint, MemoryNotes, MemoryStore};
-use crate::ports::{Artifact, Clock, Entropy, ExecutionKey, Fault, Invocation, Runtime, Store};
+use crate::ports::{Artifact, Clock, Egress, Entropy, ExecutionKey, Fault, Invocation, NoEgress, Runtime, Store};
 use crate::{Engine, Error, Keyring, Limits, Ports, SealingKey, StartRequest, Upload, codec};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -33,6 +36,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwell_core::execution::{Entry, Trigger};
 use stepwell_core::failure::Retry;
+use stepwell_core::grants::Policy;
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_core::time::Timestamp;
@@ -53,6 +57,7 @@ pub struct Disk {
     pub notes: Arc<MemoryNotes>,
     pub lives: u64,
     pub calls: Arc<Mutex<Vec<Invocation>>>,
+    pub egress: Arc<dyn Egress>,
 }
 
 impl Disk {
@@ -62,7 +67,7 @@ impl Disk {
         let first = Keyring::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(FakeEntropy::new(1)), master_key());
         futures_util::FutureExt::now_or_never(first).expect("memory answers at once").expect("the first key");
         let store = Arc::new(store.reopen());
-        Self { store, notes: Arc::default(), lives: 0, calls: Arc::default() }
+        Self { store, notes: Arc::default(), lives: 0, calls: Arc::default(), egress: Arc::new(NoEgress) }
     }
 
     /// The next process on the same disk. It ends when `life` does, or when the store dies under it: then the answer is `None`.
@@ -78,7 +83,7 @@ impl Disk {
         let tokio =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("tokio");
         let (store, notes, lives) = (Arc::clone(&self.store), Arc::clone(&self.notes), self.lives);
-        let calls = runtime.calls();
+        let (calls, egress) = (runtime.calls(), Arc::clone(&self.egress));
         let result = tokio.block_on(async move {
             let entropy: Arc<dyn Entropy> = Arc::new(FakeEntropy::new(lives * 7919));
             let keyring = Keyring::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&entropy), master_key()).await;
@@ -90,6 +95,8 @@ impl Disk {
                 entropy,
                 notes,
                 keyring: Arc::new(keyring.expect("the right key")),
+                egress,
+                policy: Policy::default(),
             };
             let alive = async { life(Engine::start(ports, Limits::default()).await.expect("starts")).await };
             tokio::select! {
@@ -152,7 +159,7 @@ pub fn retryable(code: &str) -> Fault {
 pub async fn deploy(engine: &Engine, workflow: Value) -> Result<(), Error> {
     for step in workflow["steps"].as_array().into_iter().flatten() {
         if let Some(id) = step["function"].as_str() {
-            let upload = Upload { id: id.to_owned(), function: None, artifact: Artifact::wasm(id.to_owned()) };
+            let upload = Upload::new(id, Artifact::wasm(id.to_owned()));
             engine.registry().deploy(TENANT, upload).await?;
         }
     }

@@ -67,7 +67,7 @@ fn a_webhook_secret_is_not_kept_in_the_open() {
 fn the_same_artifact_again_is_no_new_version() {
     with_engine(|engine| async move {
         let deploy = |id: &str, bytes: &'static str| {
-            let upload = Upload { id: id.into(), function: None, artifact: Artifact::wasm(bytes) };
+            let upload = Upload::new(id, Artifact::wasm(bytes));
             engine.registry().deploy(TENANT, upload)
         };
         for (bytes, version) in [("one", 1), ("one", 1), ("two", 2), ("one", 3)] {
@@ -82,7 +82,7 @@ fn the_same_artifact_again_is_no_new_version() {
 fn uploads_of_one_id_at_the_same_time_are_all_accepted() {
     with_engine(|engine| async move {
         let deploy = |bytes: &'static str| {
-            let upload = Upload { id: "f".into(), function: None, artifact: Artifact::wasm(bytes) };
+            let upload = Upload::new("f", Artifact::wasm(bytes));
             engine.registry().deploy(TENANT, upload)
         };
         let all = futures_util::future::join_all(["one", "one", "two", "one", "two"].map(deploy)).await;

@@ -76,7 +76,7 @@ fn an_execution_keeps_the_functions_that_it_started_with() {
         deploy(&engine, order()).await.expect("deploys");
         let before = engine.registry().function(TENANT, "ship").await.expect("reads").expect("is there").digest;
         let id = engine.start_execution(TENANT, request("order", None)).await.expect("starts");
-        let upload = Upload { id: "ship".into(), function: None, artifact: Artifact::wasm(&b"another one"[..]) };
+        let upload = Upload::new("ship", Artifact::wasm(&b"another one"[..]));
         let deployed = engine.registry().deploy(TENANT, upload).await.expect("deploys");
         assert_eq!(deployed.functions[0].version, 2);
         finished(&engine, &id.to_string()).await;

@@ -128,7 +128,7 @@ fn a_refused_start_is_kept_and_tried_again_when_it_is_sent_again() {
         engine.registry().create_workflow(TENANT, hook("w", "later")).await.expect("accepted");
         let first = deliver(&engine, request("w", Some("msg_1"), "{}")).await.expect("receives");
         assert!(matches!(first, Received::NotStarted { error: Error::MissingFunctions(_), .. }), "{first:?}");
-        let upload = Upload { id: "later".to_owned(), function: None, artifact: Artifact::wasm("later") };
+        let upload = Upload::new("later", Artifact::wasm("later"));
         engine.registry().deploy(TENANT, upload).await.expect("deploys");
         let second = started(deliver(&engine, request("w", Some("msg_1"), "{}")).await.expect("receives"));
         assert_eq!(finished(&engine, &second).await["trigger"]["type"], "webhook");

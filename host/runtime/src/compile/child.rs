@@ -153,7 +153,7 @@ fn too_complex(error: &wasmtime::Error) -> Refusal {
 
 fn with_default(functions: Vec<FunctionMeta>) -> Vec<FunctionMeta> {
     if functions.is_empty() {
-        return vec![FunctionMeta { name: None, description: None, input_schema: None, output_schema: None }];
+        return vec![FunctionMeta::default()];
     }
     functions
 }

@@ -4,6 +4,7 @@
 use super::frame::{Refusal, refuse};
 use super::unfit::Code;
 use serde::Deserialize;
+use stepwell_core::grants::{self, GRANTS_BYTES, Grants};
 use stepwell_core::ids::is_valid_name;
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::FunctionMeta;
@@ -26,6 +27,7 @@ struct Line {
     input_schema: Option<Payload>,
     #[serde(rename = "outputSchema")]
     output_schema: Option<Payload>,
+    grants: Option<serde_json::Value>,
 }
 
 /// The functions in the order of their lines; none if there is no section.
@@ -75,9 +77,17 @@ fn function(line: &str) -> Result<FunctionMeta, Refusal> {
             )));
         }
     }
+    let grants = match &line.grants {
+        None => Grants::default(),
+        Some(wanted) if wanted.to_string().len() > GRANTS_BYTES => {
+            return Err(wrong(format!("has grants of {} that have more than {GRANTS_BYTES} bytes", line.name)));
+        }
+        Some(wanted) => grants::grants(wanted)
+            .map_err(|fault| wrong(format!("has grants of {} that are not as they should be: {fault}", line.name)))?,
+    };
     let description = line.description.map(|text| description(&text)).filter(|text| !text.is_empty());
     let (input_schema, output_schema) = (line.input_schema, line.output_schema);
-    Ok(FunctionMeta { name: Some(line.name), description, input_schema, output_schema })
+    Ok(FunctionMeta { name: Some(line.name), description, input_schema, output_schema, grants })
 }
 
 /// Without control characters; paragraphs stay.
@@ -122,6 +132,7 @@ mod tests {
             ("{\"name\":\"\"}", "names have letters"),
             ("{\"name\":\"a\"}\n{\"name\":\"a\"}", "twice"),
             ("{\"name\":\"a\",\"inputSchema\":[1]}", "inputSchema"),
+            ("{\"name\":\"a\",\"grants\":{\"http\":[\"https://u@a.b\"]}}", "/http/0"),
         ] {
             let message = refused(section);
             assert!(message.contains(word), "{section}: {message}");

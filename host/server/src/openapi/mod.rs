@@ -41,6 +41,9 @@ const POLICY: &str =
         (name = "agents", description = "Models with a role."),
         (name = "webhooks", description = "What came to the addresses of webhook triggers, `/webhooks/...`, which take any body of theirs and answer \
                                             202 with `executionId` and `deliveryId`."),
+        (name = "grants", description = "What a tenant allows its functions to use."),
+        (name = "config", description = "Texts for functions that are no secrets."),
+        (name = "key-value", description = "Values that functions keep."),
         (name = "secrets", description = "Values that are written and never read back."),
         (name = "keys", description = "Who may ask, and what for. `x-scope` of an operation is the scope that its key needs; `admin` includes all."),
         (name = "audit", description = "Who changed what."),

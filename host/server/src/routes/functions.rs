@@ -1,5 +1,6 @@
 //! `/functions`: uploads, lists, and direct calls.
 
+use super::grants::wanted;
 use super::listing::page;
 use super::workflows::PageParameters;
 use super::{App, about, json, json_text};
@@ -14,14 +15,17 @@ use axum::response::Response;
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use stepwell_core::grants::Grants;
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{Artifact, Form};
-use stepwell_engine::{Deployed, Error, Upload};
+use stepwell_engine::{Deployed, Error, Function, Upload};
 use utoipa::{IntoParams, ToSchema};
 
 /// What a body may have beside an artifact or an input, bytes.
 const ENVELOPE_BYTES: usize = 4 << 10;
+/// The header of an upload that says what it may use.
+const GRANTS: &str = "stepwell-grants";
 /// Versions of one answer unless the request says otherwise.
 const VERSIONS: usize = 50;
 
@@ -33,7 +37,8 @@ const VERSIONS: usize = 50;
     responses((status = 200, description = "All of them", body = Vec<shapes::Function>))
 )]
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
-    json(StatusCode::OK, &app.engine().registry().functions(caller.tenant).await?)
+    let functions = app.engine().registry().functions(caller.tenant).await?;
+    json(StatusCode::OK, &app.engine().all_shown(caller.tenant, functions).await?)
 }
 
 /// `GET /functions/{id}`
@@ -47,7 +52,8 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, Ap
 pub async fn read(State(app): State<App>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     let function = app.engine().registry().function(caller.tenant, &id).await?;
     let function = function.ok_or(Error::NotFound { what: "function", id })?;
-    Ok(tagged(json(StatusCode::OK, function.as_ref())?, function.version))
+    let function = app.engine().shown(caller.tenant, Function::clone(&function)).await?;
+    Ok(tagged(json(StatusCode::OK, &function)?, function.version))
 }
 
 /// `GET /functions/{id}/versions`: `{items, nextCursor}`, oldest first; also of one that was deleted.
@@ -67,7 +73,7 @@ pub async fn versions(
 ) -> Result<Response, ApiError> {
     let part = app.engine().registry().versions(caller.tenant, &id, query.page(VERSIONS)?).await?;
     let next = part.next.map(|version| version.to_string());
-    page(&part.items, next, &address)
+    page(&app.engine().all_shown(caller.tenant, part.items).await?, next, &address)
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -93,6 +99,7 @@ pub async fn roll_back(
 ) -> Result<Response, ApiError> {
     let body: RollbackBody = extract::optional(request, (ENVELOPE_BYTES, "payload_bytes")).await?;
     let function = app.engine().registry().roll_back(caller.tenant, (&id, body.version), &conditions).await?;
+    let function = app.engine().shown(caller.tenant, function).await?;
     Ok(tagged(json(StatusCode::OK, &function)?, function.version))
 }
 
@@ -126,7 +133,7 @@ pub struct UploadParameters {
     put,
     path = "/functions/{id}",
     tag = "functions",
-    params(("id" = String, Path, description = "A function"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for"), ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"), UploadParameters),
+    params(("id" = String, Path, description = "A function"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for"), ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"), ("stepwell-grants" = Option<String>, Header, description = "What it may use besides computing, as JSON"), UploadParameters),
     request_body(content((Vec<u8> = "application/wasm"), (String = "text/javascript"))),
     responses((status = 200, description = "What it came to", body = shapes::Deployed))
 )]
@@ -139,10 +146,12 @@ pub async fn upload(
 ) -> Result<Response, ApiError> {
     let conditions = conditions(request.headers())?;
     let form = form(request.headers())?;
+    let grants = grants(request.headers())?;
     let _turn = app.uploads().turn(caller.tenant).await?;
     let bytes = extract::bytes(request, size(&app, caller.tenant, form)).await?;
-    let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes } };
+    let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes }, grants };
     let deployed = app.engine().registry().deploy_if(caller.tenant, upload, &conditions).await?;
+    let deployed = app.engine().deployed(caller.tenant, deployed).await?;
     answer(StatusCode::OK, &deployed)
 }
 
@@ -161,6 +170,21 @@ fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     }
 }
 
+/// What the upload asks for, as JSON.
+fn grants(headers: &HeaderMap) -> Result<Grants, ApiError> {
+    let mut given = headers.get_all(GRANTS).iter();
+    let (Some(text), None) = (given.next(), given.next()) else {
+        let several = || ApiError::wrong_shape("grants", "send `Stepwell-Grants` once").with_code("invalid_grants");
+        return if headers.contains_key(GRANTS) { Err(several()) } else { Ok(Grants::default()) };
+    };
+    let no_json = |_| {
+        let message = "`Stepwell-Grants` is JSON, such as {\"config\": [\"REGION\"]}";
+        ApiError::wrong_shape("grants", message).with_code("invalid_grants")
+    };
+    let text = extract::payload(text.as_bytes()).map_err(no_json)?;
+    wanted(&text.to_value())
+}
+
 /// The most bytes of an artifact, with the limit's name.
 fn size(app: &App, tenant: TenantId, form: Form) -> (usize, &'static str) {
     match form {
@@ -176,6 +200,8 @@ struct CreateBody {
     wasm: Option<String>,
     source: Option<String>,
     function: Option<String>,
+    #[schema(value_type = Option<shapes::Grants>)]
+    grants: Option<Value>,
 }
 
 /// `POST /functions` `{id, wasm}` or `{id, source}`: 201. `wasm` is base64, `source` the text of a JavaScript module.
@@ -192,8 +218,10 @@ pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whol
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let artifact = artifact(body.wasm, body.source)?;
     let id = body.id.clone();
-    let upload = Upload { id: body.id, function: body.function, artifact };
+    let grants = body.grants.as_ref().map(wanted).transpose()?.unwrap_or_default();
+    let upload = Upload { id: body.id, function: body.function, artifact, grants };
     let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
+    let deployed = app.engine().deployed(caller.tenant, deployed).await?;
     Ok(about(answer(StatusCode::CREATED, &deployed)?, &id))
 }
 
@@ -222,6 +250,7 @@ fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError>
         several => (json!({ "functions": several }), None),
     };
     answer["compileMs"] = Value::from(deployed.compile_ms);
+    answer["warnings"] = json!(deployed.warnings);
     let answer = json(status, &answer)?;
     Ok(match version {
         Some(version) => tagged(answer, version),

@@ -4,13 +4,16 @@ mod agents;
 mod approvals;
 mod audit;
 mod callbacks;
+mod configuration;
 mod control;
 mod deliveries;
 mod events;
 mod executions;
 mod following;
 mod functions;
+mod grants;
 mod health;
+mod key_values;
 mod keys;
 mod links;
 mod listing;
@@ -150,6 +153,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(functions::read, functions::upload, functions::delete))
         .routes(routes!(functions::versions))
         .routes(routes!(functions::roll_back))
+        .routes(routes!(grants::read, grants::put))
+        .routes(routes!(configuration::list))
+        .routes(routes!(configuration::read, configuration::put, configuration::delete))
+        .routes(routes!(key_values::list))
+        .routes(routes!(key_values::read, key_values::put, key_values::delete))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::read, agents::put, agents::delete))
         .routes(routes!(agents::assign))
@@ -158,6 +166,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(links::create))
         .routes(routes!(links::look, links::decide))
         .routes(routes!(secrets::list))
+        .routes(routes!(secrets::rotate))
         .routes(routes!(secrets::read, secrets::put, secrets::delete))
         .routes(routes!(events::list, events::publish))
         .routes(routes!(events::read))

@@ -1,6 +1,6 @@
 //! `/secrets`: values go in and never come out.
 
-use super::{App, json};
+use super::{App, about, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
@@ -97,6 +97,18 @@ pub async fn read(State(app): State<App>, caller: Caller, Id(name): Id) -> Resul
 pub async fn delete(State(app): State<App>, caller: Caller, Id(name): Id) -> Result<Response, ApiError> {
     app.engine().secrets().delete(caller.tenant, &name).await?;
     json(StatusCode::OK, &json!({}))
+}
+
+/// `POST /secrets/rotate`: all secrets of the tenant are sealed with a new key; reads work throughout.
+#[utoipa::path(
+    post,
+    path = "/secrets/rotate",
+    tag = "secrets",
+    responses((status = 200, description = "How many texts were sealed again", body = shapes::Resealed))
+)]
+pub async fn rotate(State(app): State<App>, caller: Caller) -> Result<Response, ApiError> {
+    let resealed = app.engine().rotate_secrets(caller.tenant).await?;
+    Ok(about(json(StatusCode::OK, &json!({ "resealed": resealed }))?, "secrets"))
 }
 
 #[derive(Deserialize, IntoParams)]

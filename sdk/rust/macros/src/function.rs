@@ -61,7 +61,7 @@ fn wrong_arguments(tokens: impl ToTokens) -> syn::Error {
 
 fn registration(function: &ItemFn, signature: &Signature, metadata: &Metadata) -> TokenStream {
     let (ident, returned) = (&function.sig.ident, signature.returned);
-    let Metadata { name, description } = metadata;
+    let Metadata { name, description, grants } = metadata;
     let line = metadata.line();
     let (length, bytes) = (line.len(), Literal::byte_string(line.as_bytes()));
     // A function without an input accepts any.
@@ -99,6 +99,7 @@ fn registration(function: &ItemFn, signature: &Signature, metadata: &Metadata) -
                 ::stepwell::__private::Registration {
                     name: #name,
                     description: #description,
+                    grants: #grants,
                     call,
                     #[cfg(not(target_arch = "wasm32"))]
                     schemas,
@@ -125,6 +126,8 @@ mod tests {
             }
         );
         assert!(refusal(quote!(nme = "x"), plain.clone()).starts_with("unknown option"));
+        assert!(refusal(quote!(grants = "{"), plain.clone()).starts_with("grants are JSON"));
+        assert!(refusal(quote!(grants = "[]"), plain.clone()).starts_with("grants are an object"));
         for name in ["", "Charge", "1st", "-a", "a.b", "a b", &"a".repeat(65)] {
             assert!(refusal(quote!(name = #name), plain.clone()).starts_with("a function's name is"), "{name}");
         }
@@ -194,6 +197,13 @@ mod tests {
         );
         let expanded = expand(quote!(), item).unwrap().to_string();
         let line = br#"{\"name\":\"charge-payment\",\"description\":\"Charges a \\\"card\\\".\\n\\nTwice.\"}\n"#;
+        assert!(expanded.contains(std::str::from_utf8(line).unwrap()), "{expanded}");
+        let item = quote!(
+            fn f() -> Result<(), Error> {}
+        );
+        let grants = quote!(grants = "{\n \"keyValue\": \"read\"}");
+        let expanded = expand(grants, item).unwrap().to_string();
+        let line = br#"{\"name\":\"f\",\"grants\":{\"keyValue\":\"read\"}}\n"#;
         assert!(expanded.contains(std::str::from_utf8(line).unwrap()), "{expanded}");
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Metadata {
     pub(crate) name: String,
     /// The doc comment, in Markdown; empty if there is none.
     pub(crate) description: String,
+    /// What the function wants to use besides computing: JSON text; empty if it is nothing.
+    pub(crate) grants: String,
 }
 
 impl Metadata {
@@ -20,18 +22,22 @@ impl Metadata {
             Some(name) => checked(name)?,
             None => checked(&LitStr::new(&default_name(ident), ident.span()))?,
         };
-        Ok(Self { name, description: doc_comment(attributes) })
+        let grants = options.grants.as_ref().map(json).transpose()?.unwrap_or_default();
+        Ok(Self { name, description: doc_comment(attributes), grants })
     }
 
     /// The line of the custom section, with its newline: the linker joins the lines of all functions.
     pub(crate) fn line(&self) -> String {
         // By hand, so that the name comes first.
-        let name = serde_json::Value::from(self.name.as_str());
-        if self.description.is_empty() {
-            return format!("{{\"name\":{name}}}\n");
+        let mut line = format!("{{\"name\":{}", serde_json::Value::from(self.name.as_str()));
+        if !self.description.is_empty() {
+            line.push_str(&format!(",\"description\":{}", serde_json::Value::from(self.description.as_str())));
         }
-        let description = serde_json::Value::from(self.description.as_str());
-        format!("{{\"name\":{name},\"description\":{description}}}\n")
+        if !self.grants.is_empty() {
+            line.push_str(&format!(",\"grants\":{}", self.grants));
+        }
+        line.push_str("}\n");
+        line
     }
 }
 
@@ -39,21 +45,37 @@ impl Metadata {
 #[derive(Default)]
 pub(crate) struct Options {
     name: Option<LitStr>,
+    grants: Option<LitStr>,
 }
 
 impl Options {
-    /// Parses `name = "..."`.
+    /// Parses `name = "..."` and `grants = "..."`.
     pub(crate) fn parse(tokens: proc_macro2::TokenStream) -> syn::Result<Self> {
         let mut options = Self::default();
         let parser = syn::meta::parser(|meta| {
-            if !meta.path.is_ident("name") {
-                return Err(meta.error("unknown option; there is one: #[function(name = \"charge-payment\")]"));
+            if meta.path.is_ident("name") {
+                options.name = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("grants") {
+                options.grants = Some(meta.value()?.parse()?);
+            } else {
+                let known = "unknown option; there are name = \"charge-payment\" and grants = r#\"{\"config\": [\"REGION\"]}\"#";
+                return Err(meta.error(known));
             }
-            options.name = Some(meta.value()?.parse()?);
             Ok(())
         });
         syn::parse::Parser::parse2(parser, tokens)?;
         Ok(options)
+    }
+}
+
+/// The grants as JSON on one line. What they say is checked by the server, which knows what there is.
+fn json(grants: &LitStr) -> syn::Result<String> {
+    match serde_json::from_str::<serde_json::Value>(&grants.value()) {
+        Ok(value) if value.is_object() => Ok(value.to_string()),
+        Ok(_) => {
+            Err(syn::Error::new(grants.span(), "grants are an object: grants = r#\"{\"config\": [\"REGION\"]}\"#"))
+        }
+        Err(error) => Err(syn::Error::new(grants.span(), format!("grants are JSON: {error}"))),
     }
 }
 

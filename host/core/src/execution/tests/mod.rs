@@ -81,7 +81,16 @@ impl<'a> World<'a> {
     }
 
     pub fn begin(workflow: &'a Workflow, input: &Value, (limits, rerun): (ExecutionLimits, Option<Rerun>)) -> Self {
-        let pin = |id: &&str| ((*id).to_owned(), Pin { component: Digest([0; 32]), function: (*id).to_owned() });
+        let pin = |id: &&str| {
+            (
+                (*id).to_owned(),
+                Pin {
+                    component: Digest([0; 32]),
+                    function: (*id).to_owned(),
+                    grants: crate::grants::Grants::default(),
+                },
+            )
+        };
         let started = Started {
             tenant: TenantId::DEFAULT,
             workflow: workflow.id.clone(),

@@ -1,5 +1,6 @@
 //! Functions.
 
+use super::GrantsShown;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -30,8 +31,10 @@ pub struct Function {
     /// JSON Schema.
     #[schema(required = false)]
     pub output_schema: Option<Value>,
-    /// What it may use.
+    /// The interfaces that it imports.
     pub imports: Imports,
+    /// What it may use besides computing.
+    pub grants: GrantsShown,
     /// RFC 3339.
     pub created_at: String,
 }
@@ -64,6 +67,8 @@ pub struct DeployedFunction {
     pub function: Function,
     /// Milliseconds; 0 if compiled code was at hand.
     pub compile_ms: u64,
+    /// What the uploader may want to change.
+    pub warnings: Vec<String>,
 }
 
 /// Several functions.
@@ -74,4 +79,6 @@ pub struct DeployedFunctions {
     pub functions: Vec<Function>,
     /// Milliseconds; 0 if compiled code was at hand.
     pub compile_ms: u64,
+    /// What the uploader may want to change.
+    pub warnings: Vec<String>,
 }

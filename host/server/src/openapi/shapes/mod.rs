@@ -4,6 +4,7 @@
 
 mod execution;
 mod function;
+mod grants;
 mod schedule;
 mod tenant;
 mod usage;
@@ -11,6 +12,7 @@ mod workflow;
 
 pub use execution::*;
 pub use function::*;
+pub use grants::*;
 pub use schedule::*;
 pub use tenant::*;
 pub use usage::*;
