@@ -25,6 +25,7 @@ mod links;
 mod listing;
 mod logs;
 mod order;
+mod outgoing;
 mod parking;
 mod pictures;
 mod providers;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use stepwell_server::IpNet;
 use stepwell_server::grants::HttpGrant;
 
 /// A server for business workflows whose functions are sandboxed WebAssembly components.
@@ -70,6 +71,15 @@ pub struct ServeOptions {
     /// grants say. May be given several times
     #[arg(long, value_name = "GRANT", value_parser = HttpGrant::parse)]
     pub http_allow: Vec<HttpGrant>,
+    /// A network that functions may reach beside the public internet, such as 10.0.0.0/8, for services of your own. May be given several times
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub allow_network: Vec<IpNet>,
+    /// A PEM file with authorities whose certificates outgoing requests accept, beside the public ones. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub trust_ca: Vec<PathBuf>,
+    /// Outgoing requests of one tenant at a time
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub http_connections: u16,
     /// Attempts that run at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
@@ -111,6 +121,13 @@ pub enum Capability {
     KeyValue,
     /// Publishing events
     Events,
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let net = text.parse::<IpNet>().map(|net| net.trunc()).ok();
+    let one = || text.parse::<std::net::IpAddr>().map(IpNet::from).ok();
+    net.or_else(one).ok_or_else(|| "it is a network such as 10.0.0.0/8 or fd00::/8, or one address".to_owned())
 }
 
 /// An address that paths can be added to.

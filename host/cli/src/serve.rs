@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use stepwell_server::grants::{KeyValuePolicy, Policy};
-use stepwell_server::{CompilerCommand, Config, Isolation, Limits, MasterKeySource, Server, WorkerConfig};
+use stepwell_server::{CompilerCommand, Config, Isolation, Limits, MasterKeySource, Outgoing, Server, WorkerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -97,7 +97,13 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
     limits.fuel = options.fuel;
     let isolation = isolation(&options, &program);
     let policy = policy(&options);
+    let outgoing = Outgoing {
+        networks: options.allow_network,
+        authorities: options.trust_ca,
+        connections: usize::from(options.http_connections),
+    };
     let config = Config {
+        outgoing,
         policy,
         listen: options.listen,
         public_url: options.public_url,

@@ -12,6 +12,7 @@ mod leftovers;
 mod master;
 mod negotiate;
 mod openapi;
+mod outgoing;
 mod pages;
 mod preconditions;
 mod routes;
@@ -23,6 +24,7 @@ mod uploads;
 mod webhook_body;
 
 pub use master::{MasterKeyError, MasterKeySource};
+pub use outgoing::{IpNet, Outgoing};
 pub use routes::description;
 pub use serve::{Config, Isolation, Server, StartError};
 pub use stepwell_core::{grants, picture};

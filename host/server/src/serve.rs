@@ -3,6 +3,7 @@
 use crate::auth::{Entrance, KeyError};
 use crate::connections;
 use crate::master::{self, MasterKeyError, MasterKeySource};
+use crate::outgoing::Outgoing;
 use crate::routes::{self, App};
 use crate::system::{SystemClock, SystemEntropy};
 use std::future::Future;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::grants::Policy;
-use stepwell_engine::ports::{NoEgress, Runtime, Store};
+use stepwell_engine::ports::{Runtime, Store};
 use stepwell_engine::{Engine, Limits, Ports};
 use stepwell_runtime::{
     CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, SetupError, WasmtimeRuntime, WorkerConfig,
@@ -56,6 +57,8 @@ pub struct Config {
     pub isolation: Isolation,
     /// What functions may use, whatever their uploads and their tenants say.
     pub policy: Policy,
+    /// Requests of functions.
+    pub outgoing: Outgoing,
     /// The numbers.
     pub limits: Limits,
     /// Connections at once; fewer where the process may not open so many files.
@@ -85,6 +88,17 @@ pub enum StartError {
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// A file of `--trust-ca`.
+    #[error("--trust-ca {}: {reason}", path.display())]
+    Authority {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Outgoing requests.
+    #[error("outgoing requests cannot be set up: {0}")]
+    Tls(String),
     /// The unfinished executions.
     #[error("the unfinished executions cannot be read: {0}")]
     Engine(#[from] stepwell_engine::Error),
@@ -139,7 +153,7 @@ impl Server {
             entropy,
             notes,
             keyring: Arc::new(keyring),
-            egress: Arc::new(NoEgress),
+            egress: config.outgoing.sender(address).await?,
             policy: config.policy.clone(),
         };
         let engine = Engine::start(ports, config.limits).await?;

@@ -6,6 +6,7 @@ mod definitions;
 mod floods;
 mod input;
 mod memory;
+mod requests;
 mod scripts;
 mod uploads;
 mod waiting;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<&'static Attack> {
         waiting::ATTACKS,
         floods::ATTACKS,
         uploads::ATTACKS,
+        requests::ATTACKS,
         scripts::ATTACKS,
         walls::ATTACKS,
         input::ATTACKS,
