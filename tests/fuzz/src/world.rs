@@ -94,7 +94,7 @@ impl<'a> World<'a> {
         }
         let (run, attempt) = self.some_run(chance)?;
         let by = Some("a".to_owned());
-        Ok(match chance.int_in_range(0..=17)? {
+        Ok(match chance.int_in_range(0..=18)? {
             0..=4 => {
                 let output = payload(chance)?;
                 Entry::StepSucceeded { run, attempt, output, usage: AttemptUsage::default() }
@@ -126,6 +126,7 @@ impl<'a> World<'a> {
             14 => Entry::Resumed { by },
             15 => Entry::Retried { by },
             16 => Entry::DeadlinePassed,
+            17 => Entry::Admitted,
             _ if chance.ratio(1, 8)? => Entry::Cancelled { by, reason: None },
             _ => {
                 self.now = self.now.plus(chance.int_in_range(0..=100_000)?);
