@@ -12,15 +12,26 @@ fn server() -> Server {
 
 /// The processes of this server that run functions.
 fn workers(server: &Server) -> Vec<i32> {
+    children(server, "run-guests")
+}
+
+/// The processes of this server with this subcommand.
+pub fn children(server: &Server, subcommand: &str) -> Vec<i32> {
     let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("threads");
     let children = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
     let children: Vec<i32> = children
         .flat_map(|line| line.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect();
     let runs = |pid: &i32| {
-        std::fs::read(proc(*pid, "cmdline")).is_ok_and(|line| line.windows(10).any(|part| part == b"run-guests"))
+        let line = std::fs::read_to_string(proc(*pid, "cmdline")).unwrap_or_default();
+        line.split('\0').any(|argument| argument == subcommand)
     };
     children.into_iter().filter(runs).collect()
+}
+
+/// Whether a process has ended, whoever is to take note of it.
+pub fn is_gone(pid: i32) -> bool {
+    std::fs::read_link(proc(pid, "exe")).is_err()
 }
 
 fn proc(pid: i32, file: &str) -> PathBuf {
@@ -76,5 +87,5 @@ fn processes_end_with_a_server_that_is_killed() {
     let pid = *workers(&server).first().expect("a process");
     server.kill();
     // Nobody but the system is left to end it: it is gone, or at least no longer there to be run.
-    while std::fs::read_link(proc(pid, "exe")).is_ok() {}
+    while !is_gone(pid) {}
 }

@@ -18,6 +18,12 @@ impl Raw {
         self.0.get_mut().write_all(text.as_bytes()).expect("sends");
     }
 
+    /// A whole request with a body of any bytes.
+    pub fn upload(&mut self, line: &str, bytes: &[u8]) {
+        self.request(line, &format!("content-type: application/wasm\r\ncontent-length: {}\r\n\r\n", bytes.len()));
+        self.0.get_mut().write_all(bytes).expect("sends");
+    }
+
     /// A whole request, with the key; `rest` is its headers, each ended by CRLF, an empty line, and its body.
     pub fn request(&mut self, line: &str, rest: &str) {
         self.send(&format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n{rest}"));

@@ -1,5 +1,7 @@
 //! Uploads: what is refused, why, and that it costs nobody else anything.
 
+use crate::isolation::{children, is_gone};
+use crate::raw::Raw;
 use crate::support::{Server, guest};
 use serde_json::json;
 
@@ -97,4 +99,37 @@ fn compiled_code_outlives_a_restart_and_its_loss_is_repaired() {
     }
     let server = server.kill_and_restart();
     assert_eq!(call(&server)["input"], 7);
+}
+
+/// It keeps the compiler at work for longer than the compiler may work.
+fn bomb() -> Vec<u8> {
+    let branches = "(if (local.get 0) (then (local.set 1 (i32.add (local.get 2) (local.get 3)))))".repeat(16_000);
+    let functions = format!("(func (param i32) (local i32 i32 i32 i32 i32 i32 i32 i32) {branches})").repeat(60);
+    let text = format!(
+        r#"(component (core module $m (func (export "f")) {functions}) (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f"))) (instance $h (export "run" (func $f)))
+            (export "stepwell:function/handler@1.0.0" (instance $h)))"#
+    );
+    wat::parse_str(text).expect("a component")
+}
+
+/// The process that compiles.
+fn compiler(server: &Server) -> i32 {
+    loop {
+        if let Some(pid) = children(server, "compile-component").first() {
+            return *pid;
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_compiles_leaves_no_compiler_and_no_function() {
+    let mut server = Server::start();
+    let mut raw = Raw::connect(&server);
+    raw.upload("PUT /functions/bomb", &bomb());
+    let pid = compiler(&server);
+    server.kill();
+    while !is_gone(pid) {}
+    let server = server.restart();
+    assert_eq!(server.client.get("/functions/bomb").error(404), "function_not_found");
 }

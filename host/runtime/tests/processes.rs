@@ -2,6 +2,8 @@
 
 #[path = "cases/calls.rs"]
 mod calls;
+#[path = "cases/capabilities.rs"]
+mod capabilities;
 mod common;
 #[path = "cases/fixtures.rs"]
 mod fixtures;

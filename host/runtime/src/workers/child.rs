@@ -15,6 +15,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_engine::ports::{Fault, Outcome};
 use tokio::io::BufReader;
@@ -33,9 +34,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// it: call it first thing in `main`, before any thread is started.
 #[must_use]
 pub fn guest_child_main() -> ExitCode {
-    // Before anything is opened, and before there are threads, which take the niceness over.
+    // Before anything is opened.
     let shut = inherited();
-    be_nice();
     let socket = std::io::stdin().as_fd().try_clone_to_owned();
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (Ok(socket), Ok(threads)) = (socket, threads) else { return ExitCode::FAILURE };
@@ -92,6 +92,14 @@ async fn next(from: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<(Do
     read(from, (DOWN_MESSAGE_BYTES, DOWN_BYTES)).await
 }
 
+/// Guests' threads that have begun.
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
+
+fn begin() {
+    be_nice();
+    BEGUN.fetch_add(1, Ordering::Release);
+}
+
 /// What runs the guests.
 struct Room {
     executor: Arc<Executor>,
@@ -105,7 +113,12 @@ impl Room {
         // No thread can be started once the process is confined: what runs later runs on those that there are.
         let size = Size { calls: setup.calls.max(1), pooling: setup.pooling, kept: KEPT, threads: false };
         let executor = Arc::new(Executor::new(size)?);
-        let guests = guest_threads(setup.guest_threads, || ()).map_err(crate::config::SetupError::Threads)?;
+        let threads = setup.guest_threads.max(1);
+        let guests = guest_threads(threads, begin).map_err(crate::config::SetupError::Threads)?;
+        // What a thread does at its beginning, it may not do any more once the process is confined.
+        while BEGUN.load(Ordering::Acquire) < threads {
+            std::thread::yield_now();
+        }
         Ok(Self { executor, guests, leave: Arc::default() })
     }
 

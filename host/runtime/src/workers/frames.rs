@@ -85,7 +85,7 @@ pub(super) enum Up {
         id: u64,
         /// The question.
         seq: u64,
-        /// Bodies that nobody reads any more.
+        /// Bodies that nobody reads any more, and questions whose answers nobody waits for.
         closed: Vec<u64>,
         /// It.
         question: Question,

@@ -31,11 +31,49 @@ struct Entry {
     used: Instant,
 }
 
-/// A tenant's process, or how its last starts went.
+/// A tenant's process, or how its last starts went. The process ends with it.
 #[derive(Default)]
 struct Process {
     worker: Option<Arc<Worker>>,
     failures: u32,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.end(IDLE);
+        }
+    }
+}
+
+impl Process {
+    /// A place in the process that there is.
+    fn place(&self) -> Option<Place> {
+        self.worker.as_ref().filter(|worker| !worker.is_gone()).and_then(Worker::sit)
+    }
+
+    /// Starts another; after a while, if the last ones died before they had made a call.
+    async fn start(&mut self, start: &Start, tenant: TenantId) -> Result<(), Fault> {
+        if let Some(gone) = self.worker.take() {
+            self.failures = if gone.was_useful() { 0 } else { self.failures.saturating_add(1) };
+        }
+        if self.failures > 0 {
+            let pause = FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST_PAUSE);
+            clock::until(clock::after(clock::now(), pause), std::future::pending::<()>()).await;
+        }
+        match Worker::start(start, tenant).await {
+            Ok(worker) => {
+                self.worker = Some(worker);
+                Ok(())
+            }
+            Err(why) => {
+                self.failures = self.failures.saturating_add(1);
+                tracing::error!(%tenant, why, "a process that runs guests cannot be started");
+                let message = "the process that runs the function cannot be started; the server's log says why";
+                Err(Fault::Lost(message.to_owned()))
+            }
+        }
+    }
 }
 
 /// A call in the pool: the tenant's process is not idle while it lives.
@@ -61,8 +99,9 @@ impl Pool {
 
     /// Starts a process of nobody, which ends at once: whether they work on this machine.
     pub(super) async fn try_out(&self) -> Result<(), String> {
-        let worker = self.started(TenantId(0)).await?;
-        worker.end(IDLE);
+        let start = self.start.clone();
+        let starting = self.threads.spawn(async move { Worker::start(&start, TenantId(0)).await });
+        starting.await.map_err(|error| error.to_string())??.end(IDLE);
         Ok(())
     }
 
@@ -72,44 +111,25 @@ impl Pool {
     /// [`Fault::NoCapacity`] if all processes are other tenants' and busy; [`Fault::Lost`] if none can be started.
     pub(super) async fn place(&self, tenant: TenantId) -> Result<(Use<'_>, Place), Fault> {
         let (process, using) = self.enter(tenant).ok_or(Fault::NoCapacity)?;
-        let mut process = process.lock().await;
-        if let Some(place) = process.worker.as_ref().filter(|worker| !worker.is_gone()).and_then(Worker::sit) {
+        let mut process = process.lock_owned().await;
+        if let Some(place) = process.place() {
             return Ok((using, place));
         }
-        if let Some(gone) = process.worker.take() {
-            process.failures = if gone.was_useful() { 0 } else { process.failures.saturating_add(1) };
-        }
-        if process.failures > 0 {
-            let pause = FIRST_PAUSE.saturating_mul(1 << (process.failures - 1).min(10)).min(LONGEST_PAUSE);
-            clock::until(clock::after(clock::now(), pause), std::future::pending::<()>()).await;
-        }
-        match self.started(tenant).await {
-            Ok(worker) => {
-                let place = worker.sit().ok_or_else(|| Fault::Lost(worker.epitaph()))?;
-                process.worker = Some(worker);
-                Ok((using, place))
-            }
-            Err(why) => {
-                process.failures = process.failures.saturating_add(1);
-                tracing::error!(%tenant, why, "a process that runs guests cannot be started");
-                Err(Fault::Lost(
-                    "the process that runs the function cannot be started; the server's log says why".to_owned(),
-                ))
-            }
-        }
+        // Where processes are looked after: whoever waits may give up, and the process that was being started is still the tenant's.
+        let start = self.start.clone();
+        let starting = self.threads.spawn(async move {
+            process.start(&start, tenant).await?;
+            process.place().ok_or_else(|| Fault::Lost("the process that runs the function ended at once".to_owned()))
+        });
+        let started = starting.await.map_err(|error| Fault::Host(error.to_string()))?;
+        started.map(|place| (using, place))
     }
 
     /// Ends processes that nobody needs. Call it now and then.
     pub(super) fn sweep(&self) {
         let now = clock::now();
         let stale = |entry: &Entry| entry.users == 0 && now.saturating_duration_since(entry.used) >= self.idle;
-        self.tenants().retain(|_, entry| {
-            let stale = stale(entry);
-            if stale {
-                dismiss(entry);
-            }
-            !stale
-        });
+        self.tenants().retain(|_, entry| !stale(entry));
     }
 
     /// How often [`Self::sweep`] is worth its while.
@@ -127,35 +147,11 @@ impl Pool {
         if !tenants.contains_key(&tenant) && tenants.len() >= self.at_once {
             let idle = tenants.iter().filter(|(_, entry)| entry.users == 0);
             let longest = idle.min_by_key(|(_, entry)| entry.used).map(|(tenant, _)| *tenant)?;
-            if let Some(entry) = tenants.remove(&longest) {
-                dismiss(&entry);
-            }
+            tenants.remove(&longest);
         }
         let fresh = || Entry { process: Arc::default(), users: 0, used: clock::now() };
         let entry = tenants.entry(tenant).or_insert_with(fresh);
         entry.users += 1;
         Some((Arc::clone(&entry.process), Use { pool: self, tenant }))
-    }
-
-    /// Started where it is looked after.
-    async fn started(&self, tenant: TenantId) -> Result<Arc<Worker>, String> {
-        let start = self.start.clone();
-        let starting = self.threads.spawn(async move { Worker::start(&start, tenant).await });
-        starting.await.map_err(|error| error.to_string())?
-    }
-}
-
-fn dismiss(entry: &Entry) {
-    // Nobody uses it: nobody holds the lock.
-    if let Ok(process) = entry.process.try_lock()
-        && let Some(worker) = &process.worker
-    {
-        worker.end(IDLE);
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.tenants().values().for_each(dismiss);
     }
 }

@@ -87,7 +87,22 @@ impl Remote {
         self.line.open.lock().unwrap_or_else(PoisonError::into_inner).insert(seq, open);
         let closed = std::mem::take(&mut *self.closed());
         self.line.say(&Up::Question { id: self.id, seq, closed, question }, bytes).await;
-        answer.await.ok().map(|(reply, bytes)| (seq, reply, bytes))
+        let mut forgotten = Forgotten { remote: self, seq: Some(seq) };
+        let answer = answer.await;
+        forgotten.seq = None;
+        answer.ok().map(|(reply, bytes)| (seq, reply, bytes))
+    }
+}
+
+/// A question whose answer nobody waits for any more: the server is told with the next one, and leaves it.
+struct Forgotten<'a> {
+    remote: &'a Remote,
+    seq: Option<u64>,
+}
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.remote.closed().extend(self.seq);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::library::{Library, Program};
 use crate::scripts::{self, Checked};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{AbortHandle, BoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,6 +85,8 @@ struct Session<'a> {
     host: Arc<dyn Host>,
     bodies: HashMap<u64, Box<dyn HttpBody>>,
     answers: FuturesUnordered<BoxFuture<'a, Answered>>,
+    /// How each of them is given up; those for code are not.
+    asking: HashMap<u64, AbortHandle>,
     deadline: Instant,
     code_asks: u32,
     /// Questions for code that are open: the time that code takes is not the call's.
@@ -99,8 +101,8 @@ impl<'a> Session<'a> {
         time: Duration,
     ) -> Self {
         let deadline = clock::after(clock::now(), time.saturating_add(GRACE));
-        let (bodies, answers) = (HashMap::new(), FuturesUnordered::new());
-        Self { place, library, of, host, bodies, answers, deadline, code_asks: 0, code_open: 0 }
+        let (bodies, answers, asking) = (HashMap::new(), FuturesUnordered::new(), HashMap::new());
+        Self { place, library, of, host, bodies, answers, asking, deadline, code_asks: 0, code_open: 0 }
     }
 
     /// Ends the process.
@@ -168,6 +170,7 @@ impl<'a> Session<'a> {
 
     async fn answered(&mut self, answer: Answered) -> Option<Ended> {
         let Answered { seq, reply, bytes, rest, code } = answer;
+        self.asking.remove(&seq);
         if let Some((number, body)) = rest {
             self.bodies.insert(number, body);
         }
@@ -188,12 +191,16 @@ impl<'a> Session<'a> {
         (question, bytes): (Question, Bytes),
         room: OwnedSemaphorePermit,
     ) -> Result<(), Breach> {
-        for body in closed {
-            self.bodies.remove(&body);
+        for gone in closed {
+            self.bodies.remove(&gone);
+            if let Some(asking) = self.asking.remove(&gone) {
+                asking.abort();
+            }
         }
         if self.answers.len() >= OPEN_ASKS {
             return Err(Breach("more questions at a time than a call may have"));
         }
+        let for_code = matches!(question, Question::Program { .. } | Question::Runner { .. });
         let answer = match question {
             Question::Program { cached } => self.program((seq, cached))?,
             Question::Runner { cached } => self.runner((seq, cached))?,
@@ -212,9 +219,13 @@ impl<'a> Session<'a> {
                 None => return Err(Breach("a body that it does not have, or already reads")),
             },
         };
-        // What the question takes is held until it is answered.
+        let (answer, asking) = abortable(answer);
+        if !for_code {
+            self.asking.insert(seq, asking);
+        }
+        // What the question takes is held until it is answered; one that was given up is answered as well, so that it is over for both.
         self.answers.push(Box::pin(async move {
-            let answered = answer.await;
+            let answered = answer.await.unwrap_or_else(|_| plain(seq, Reply::Part(Ok(false))));
             drop(room);
             answered
         }));

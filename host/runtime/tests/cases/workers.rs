@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{Fault, Invocation, NoHost, Outcome};
+use stepwell_engine::ports::{Fault, Invocation, NoHost, Outcome, Runtime as _};
+use stepwell_runtime::{CompilerCommand, ProcessRuntime, WorkerConfig};
 
 /// The processes that this test started and that run guests.
 fn workers() -> BTreeSet<i32> {
@@ -131,6 +132,59 @@ async fn a_killed_process_costs_its_calls_and_nobody_elses() {
         biased;
         ended = &mut others => panic!("it ended: {ended:?}"),
         () = tokio::task::yield_now() => {}
+    }
+}
+
+#[tokio::test]
+async fn so_many_processes_at_once_and_idle_ones_make_room() {
+    let sandbox = Sandbox::new();
+    let endless = endless(&sandbox).await;
+    let mut quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
+    quick.tenant = TenantId(2);
+    let runtime =
+        ProcessRuntime::new(&sandbox.config, WorkerConfig { at_once: 1, ..crate::common::workers() }).expect("runtime");
+    let call = |invocation: &Invocation| runtime.invoke(invocation.clone(), NoHost::shared());
+    {
+        let mut running = std::pin::pin!(call(&endless));
+        while workers().is_empty() {
+            tokio::select! {
+                biased;
+                ended = &mut running => panic!("it ended: {ended:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert_eq!(fault(call(&quick).await), Fault::NoCapacity, "the only process is busy, and another tenant's");
+    }
+    assert!(call(&quick).await.result.is_ok(), "it is idle: the other tenant gets its place");
+    while workers().len() > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn idle_processes_end() {
+    let sandbox = Sandbox::new();
+    let quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
+    let workers_config = WorkerConfig { idle: Duration::ZERO, ..crate::common::workers() };
+    let runtime = ProcessRuntime::new(&sandbox.config, workers_config).expect("runtime");
+    for _ in 0..2 {
+        assert!(runtime.invoke(quick.clone(), NoHost::shared()).await.result.is_ok());
+        while !workers().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_cannot_be_started_is_said_at_the_start_and_costs_an_attempt_later() {
+    let sandbox = Sandbox::new();
+    let quick = invocation(&sandbox.upload(guests::echo()).await.expect("fits"), "1");
+    for program in ["/does/not/exist", "/bin/false"] {
+        let command = CompilerCommand { program: program.into(), args: Vec::new() };
+        let runtime = ProcessRuntime::new(&sandbox.config, WorkerConfig::new(command)).expect("runtime");
+        assert!(runtime.try_out().await.is_err_and(|error| error.to_string().contains("--isolation thread")));
+        let outcome = runtime.invoke(quick.clone(), NoHost::shared()).await;
+        assert!(matches!(fault(outcome), Fault::Lost(_)), "{program}");
     }
 }
 

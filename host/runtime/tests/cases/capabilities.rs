@@ -1,9 +1,7 @@
 //! The interfaces of `wit/capabilities`: what a guest asks arrives, and what the host answers comes back.
 #![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-mod common;
-
-use common::{Sandbox, fault, guest, invocation};
+use crate::common::{Sandbox, fault, guest, invocation};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use stepwell_engine::ports::{
