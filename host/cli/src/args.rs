@@ -25,6 +25,22 @@ pub enum Command {
     Graph(GraphOptions),
     /// Draw an execution: the state of each step, attempts, times, errors
     Show(ShowOptions),
+    /// Make, suspend, resume and delete tenants
+    #[command(after_help = KEY_VARIABLES)]
+    Tenant {
+        /// What to do
+        #[command(subcommand)]
+        command: TenantCommand,
+    },
+    /// Make, list and revoke API keys
+    #[command(after_help = KEY_VARIABLES)]
+    Key {
+        /// What to do
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Show who changed what, the newest first
+    Audit(AuditOptions),
     /// Print the API's description (OpenAPI 3.1), as the server answers it at /openapi.json
     Openapi,
     /// Compile one component from standard input (the server starts this itself)
@@ -80,6 +96,18 @@ pub struct ServeOptions {
     /// Outgoing requests of one tenant at a time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub http_connections: u16,
+    /// Take the tokens of this issuer (`iss` of a JWT), beside API keys
+    #[arg(long, env = "STEPWELL_JWT_ISSUER", value_name = "ISS", requires_all = ["jwt_audience", "jwks"])]
+    pub jwt_issuer: Option<String>,
+    /// Only tokens for this audience (`aud`)
+    #[arg(long, env = "STEPWELL_JWT_AUDIENCE", value_name = "AUD", requires = "jwt_issuer")]
+    pub jwt_audience: Option<String>,
+    /// The file with the issuer's public keys (JWKS); it is read again when it changes
+    #[arg(long, env = "STEPWELL_JWKS", value_name = "FILE", requires = "jwt_issuer")]
+    pub jwks: Option<PathBuf>,
+    /// The claim that names the tenant; a token without it is refused
+    #[arg(long, env = "STEPWELL_JWT_TENANT_CLAIM", value_name = "NAME", default_value = "stepwell_tenant")]
+    pub jwt_tenant_claim: String,
     /// Attempts that run at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
@@ -160,6 +188,142 @@ pub struct ServerOptions {
     /// The server's address
     #[arg(long, env = "STEPWELL_URL", value_name = "URL", default_value = "http://127.0.0.1:7878")]
     pub server: String,
+}
+
+/// How something is shown, and by whom.
+#[derive(Debug, clap::Args)]
+pub struct Output {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// Where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+/// What can be done with tenants. It needs an admin key of the default tenant.
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Make a tenant; it has no key yet: `stepwell key create --tenant ID`
+    Create {
+        /// Small letters, digits and `-`
+        id: String,
+        /// A name for people
+        #[arg(long)]
+        name: Option<String>,
+        /// How it is shown
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List all tenants
+    List {
+        /// How they are shown
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a tenant
+    Show {
+        /// Its id
+        id: String,
+        /// How it is shown
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Refuse its keys and let nothing of it begin; nothing is lost
+    Suspend {
+        /// Its id
+        id: String,
+        /// How it is shown
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Let a suspended tenant go on
+    Resume {
+        /// Its id
+        id: String,
+        /// How it is shown
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove a tenant and all that it has, for good
+    Delete {
+        /// Its id
+        id: String,
+        /// Yes, all of it
+        #[arg(long)]
+        yes: bool,
+        /// Where the server is
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// What can be done with API keys. It needs an admin key.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key and print it, once
+    Create(NewKeyOptions),
+    /// List the keys
+    List {
+        /// How they are shown
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Refuse a key from now on
+    Revoke {
+        /// Its id: key-...
+        id: String,
+        /// Where the server is
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// Options of `key create`.
+#[derive(Debug, clap::Args)]
+pub struct NewKeyOptions {
+    /// What it may do: read, trigger, deploy, approve, admin
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub scopes: Vec<String>,
+    /// Of this tenant, for the operator; left out, of one's own
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// A name for people
+    #[arg(long)]
+    pub name: Option<String>,
+    /// In whose name it asks
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// The groups that its holder is in
+    #[arg(long, value_delimiter = ',')]
+    pub groups: Vec<String>,
+    /// How long it works, such as 90d
+    #[arg(long, value_name = "TIME")]
+    pub expires_in: Option<String>,
+    /// How it is shown
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Options of `audit`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = KEY_VARIABLES)]
+pub struct AuditOptions {
+    /// Not before this moment, RFC 3339
+    #[arg(long)]
+    pub since: Option<String>,
+    /// An action such as function.deploy, or the word before its dot
+    #[arg(long)]
+    pub action: Option<String>,
+    /// Only of this subject
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// How they are shown
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Options of `graph`.

@@ -49,6 +49,13 @@ impl Client {
         answer(response.with_context(|| format!("POST {path}"))?)
     }
 
+    /// Something goes.
+    pub fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.address);
+        let response = self.agent.delete(&url).header("authorization", &self.authorization).call();
+        answer(response.with_context(|| format!("DELETE {path}"))?)
+    }
+
     /// An upload.
     pub fn put_wasm(&self, path: &str, wasm: &[u8]) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.address);

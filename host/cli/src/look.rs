@@ -23,7 +23,7 @@ pub fn show(options: &ShowOptions) -> anyhow::Result<()> {
 }
 
 /// No id has other characters, and no other text belongs into an address.
-fn path_safe(id: &str) -> anyhow::Result<&str> {
+pub fn path_safe(id: &str) -> anyhow::Result<&str> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         bail!("{id:?} is no id: ids have letters, digits, `-`, `_` and `.`");
     }
@@ -45,7 +45,8 @@ fn draw(server: &ServerOptions, form: Form, path: impl Fn(&str) -> String) -> an
     print(tree(&figure, colour()).trim_end())
 }
 
-fn key() -> anyhow::Result<String> {
+/// The key to ask with.
+pub fn key() -> anyhow::Result<String> {
     let keys = ["STEPWELL_API_KEY", "STEPWELL_ADMIN_KEY"].map(|name| std::env::var(name).ok());
     let key = keys.into_iter().flatten().find(|key| !key.is_empty());
     key.context("no key: set STEPWELL_API_KEY (or STEPWELL_ADMIN_KEY) to one that the server knows")
@@ -58,7 +59,7 @@ fn colour() -> Colour {
 }
 
 /// Whoever reads may have seen enough.
-fn print(text: &str) -> anyhow::Result<()> {
+pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

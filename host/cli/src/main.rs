@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod demo;
 mod look;
+mod manage;
 mod serve;
 
 use args::{Args, Command};
@@ -20,6 +21,9 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::demo(&options),
         Command::Graph(options) => look::graph(&options),
         Command::Show(options) => look::show(&options),
+        Command::Tenant { command } => manage::tenant(&command),
+        Command::Key { command } => manage::api_key(&command),
+        Command::Audit(options) => manage::audit(&options),
         Command::Openapi => {
             println!("{}", stepwell_server::description());
             Ok(())

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use stepwell_server::grants::{KeyValuePolicy, Policy};
-use stepwell_server::{CompilerCommand, Config, Isolation, Limits, MasterKeySource, Outgoing, Server, WorkerConfig};
+use stepwell_server::{
+    CompilerCommand, Config, Isolation, JwtConfig, Limits, MasterKeySource, Outgoing, Server, WorkerConfig,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -102,6 +104,12 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
         authorities: options.trust_ca,
         connections: usize::from(options.http_connections),
     };
+    let jwt = match (options.jwt_issuer, options.jwt_audience, options.jwks) {
+        (Some(issuer), Some(audience), Some(jwks)) => {
+            Some(JwtConfig { issuer, audience, jwks, tenant_claim: options.jwt_tenant_claim })
+        }
+        _ => None, // the options go together
+    };
     let config = Config {
         outgoing,
         policy,
@@ -109,6 +117,7 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
         public_url: options.public_url,
         data: options.data,
         admin_key: admin_key(),
+        jwt,
         master_key: master_key(options.master_key_file)?,
         isolation,
         old_master_key: options.old_master_key_file,

@@ -4,6 +4,7 @@
 use crate::access::{self, Access};
 use crate::audit::Trail;
 use crate::error::ApiError;
+use crate::jwt::{Jwt, NoToken, TOKEN_BYTES};
 use crate::routes::App;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
@@ -11,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::Clock as _;
-use stepwell_engine::{KeyHolder, Scope};
+use stepwell_engine::{Error, KeyHolder, Scope};
 
 /// Shortest key that an operator may set (http-api.md section 4).
 const OWN_KEY_CHARS: usize = 32;
@@ -91,11 +92,12 @@ pub enum KeyError {
     WeakKey,
 }
 
-/// The keys that are not in the store.
-#[derive(Debug, Default)]
+/// Who comes in without a key of the store.
 pub struct Entrance {
     /// The hash of the operator's own key, which is never stored.
     own: Option<Digest>,
+    /// Whose tokens are taken.
+    jwt: Option<Jwt>,
 }
 
 impl Entrance {
@@ -103,11 +105,11 @@ impl Entrance {
     ///
     /// # Errors
     /// [`KeyError::WeakKey`].
-    pub fn new(own: Option<&str>) -> Result<Self, KeyError> {
+    pub fn new(own: Option<&str>, jwt: Option<Jwt>) -> Result<Self, KeyError> {
         if own.is_some_and(|own| own.len() < OWN_KEY_CHARS || !own.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(KeyError::WeakKey);
         }
-        Ok(Self { own: own.map(hash) })
+        Ok(Self { own: own.map(hash), jwt })
     }
 
     /// Whether the operator brings a key of their own.
@@ -132,7 +134,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let (Some(value), None) = (given.next(), given.next()) else { return Err(missing()) };
     let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
     let key = key.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || key.len() > KEY_BYTES {
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || key.len() > TOKEN_BYTES {
         return Err(missing());
     }
     Ok(key)
@@ -142,21 +144,27 @@ async fn identify(app: &App, key: &str) -> Result<Caller, ApiError> {
     if app.entrance().own == Some(hash(key)) {
         return Ok(Caller::operator());
     }
-    let keys = app.engine().keys();
-    let unknown = || refused("this API key is not known");
-    let holder = keys.holder(key).await?.ok_or_else(unknown)?;
-    let tenants = app.engine().tenants();
-    match tenants.check(holder.tenant) {
-        Ok(()) => {}
-        Err(stepwell_engine::Error::NotFound { .. }) => return Err(unknown()), // its tenant is deleted
-        Err(other) => return Err(other.into()),
+    let (keys, tenants) = (app.engine().keys(), app.engine().tenants());
+    if let Some(jwt) = app.entrance().jwt.as_ref().filter(|_| Jwt::is_one(key)) {
+        let bad = || refused("this token does not count here, or no longer; get a new one from its issuer");
+        let caller = jwt.caller(key, tenants).await.map_err(|NoToken| bad())?;
+        return admitted(tenants.check(caller.tenant), bad).map(|()| caller);
     }
+    let unknown = || refused("this API key is not known");
+    let holder = if key.len() > KEY_BYTES { None } else { keys.holder(key).await? };
+    let holder = holder.ok_or_else(unknown)?;
+    admitted(tenants.check(holder.tenant), unknown)?;
     if is_over(holder.facts.expires_at) {
         let message = "this API key has expired; ask for a new one";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "key_expired", message));
     }
     keys.note_use(&holder);
     Ok(Caller::from(holder.as_ref()))
+}
+
+/// What a tenant's state means for who comes in: of a deleted one there is nobody.
+fn admitted(checked: Result<(), Error>, nobody: impl Fn() -> ApiError) -> Result<(), ApiError> {
+    checked.map_err(|error| if matches!(error, Error::NotFound { .. }) { nobody() } else { error.into() })
 }
 
 fn is_over(expires: Option<Timestamp>) -> bool {

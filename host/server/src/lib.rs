@@ -8,6 +8,7 @@ mod connections;
 mod error;
 mod extract;
 mod guard;
+mod jwt;
 mod leftovers;
 mod master;
 mod negotiate;
@@ -23,6 +24,7 @@ mod system;
 mod uploads;
 mod webhook_body;
 
+pub use jwt::JwtConfig;
 pub use master::{MasterKeyError, MasterKeySource};
 pub use outgoing::{IpNet, Outgoing};
 pub use routes::description;

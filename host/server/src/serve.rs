@@ -2,6 +2,7 @@
 
 use crate::auth::{Entrance, KeyError};
 use crate::connections;
+use crate::jwt::{Jwt, JwtConfig};
 use crate::master::{self, MasterKeyError, MasterKeySource};
 use crate::outgoing::Outgoing;
 use crate::routes::{self, App};
@@ -47,6 +48,8 @@ pub struct Config {
     pub data: PathBuf,
     /// `STEPWELL_ADMIN_KEY`
     pub admin_key: Option<String>,
+    /// Whose tokens are taken beside API keys.
+    pub jwt: Option<JwtConfig>,
     /// Where the key is that secrets are sealed with.
     pub master_key: MasterKeySource,
     /// The file with the key that it takes the place of.
@@ -85,6 +88,9 @@ pub enum StartError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The keys of the issuer of tokens.
+    #[error("the keys of the issuer of tokens (--jwks) cannot be used")]
+    Jwks(#[source] std::io::Error),
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -140,7 +146,11 @@ impl Server {
         let slots = config.limits.slots.total.saturating_mul(NOTES_PER_SLOT);
         let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
         let notes = Arc::new(notes.map_err(failed)?);
-        let entrance = Entrance::new(config.admin_key.as_deref())?;
+        let jwt = match config.jwt.clone() {
+            Some(jwt) => Some(Jwt::new(jwt).await.map_err(StartError::Jwks)?),
+            None => None,
+        };
+        let entrance = Entrance::new(config.admin_key.as_deref(), jwt)?;
         let entropy = Arc::new(SystemEntropy);
         let old = config.old_master_key.as_deref();
         let keyring = master::keyring((&config.master_key, old, &config.data), &store, entropy.clone()).await?;
