@@ -1,6 +1,6 @@
 //! Where an attack takes place: a server, the tenant that attacks, and another one that works.
 
-use crate::support::{Answer, Client, Server};
+use crate::support::{Answer, Client, Server, failure};
 use crate::witness::{Witness, prepare};
 use serde_json::{Value, json};
 use std::sync::Mutex;
@@ -15,14 +15,17 @@ const FUEL: &str = "300000000";
 pub enum Isolation {
     /// By the sandbox alone.
     Thread,
+    /// By the sandbox, in a process of the tenant's own.
+    Process,
 }
 
 impl Isolation {
-    pub const ALL: [Self; 1] = [Self::Thread];
+    pub const ALL: [Self; 2] = [Self::Thread, Self::Process];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Thread => "thread",
+            Self::Process => "process",
         }
     }
 }
@@ -66,11 +69,9 @@ impl Arena {
         if !args.contains(&"--fuel") {
             all.extend(["--fuel", FUEL]);
         }
-        match isolation {
-            Isolation::Thread => {}
-        }
+        all.extend(["--isolation", isolation.name()]);
         let server = Server::start_with(&all);
-        let (mallory, acme) = (server.client.clone(), server.client.clone());
+        let (mallory, acme) = (server.client.tenant("mallory"), server.client.tenant("acme"));
         prepare(&acme);
         let witness = Mutex::new(Some(Witness::start(acme.clone())));
         Self { server, mallory, acme, witness, uploads: AtomicU32::new(0) }
@@ -143,6 +144,35 @@ impl Arena {
     pub fn call(&self, id: &str, input: &Value) -> Fate {
         let answer = self.mallory.post("/functions/execute", &json!({"functionId": id, "input": input}));
         if answer.status == 200 { Fate::Answered(answer.body) } else { Fate::Failed(answer.error(422)) }
+    }
+
+    /// Uploads a function that asks for grants; it must be accepted.
+    pub fn upload_granted(&self, wasm: &[u8], grants: &str) -> String {
+        self.try_upload_granted(wasm, grants).unwrap_or_else(|answer| panic!("{:#}", answer.body))
+    }
+
+    /// The same of one that may be refused.
+    pub fn try_upload_granted(&self, wasm: &[u8], grants: &str) -> Result<String, Box<Answer>> {
+        let id = format!("granted-{}", self.uploads.fetch_add(1, Ordering::Relaxed));
+        let headers = [("content-type", "application/wasm"), ("stepwell-grants", grants)];
+        let answer = self.mallory.send("PUT", &format!("/functions/{id}"), &headers, wasm);
+        match answer.status {
+            200 => Ok(id),
+            400..500 => Err(Box::new(answer)),
+            _ => panic!("{:#}", answer.body),
+        }
+    }
+
+    /// Calls a function as the only step of a workflow, with this input and a timeout.
+    pub fn step(&self, function: &str, input: &Value, timeout: &str) -> Fate {
+        let config = json!({"input": input, "timeout": timeout});
+        let steps = json!([{"id": "only", "type": "function", "function": function, "config": config}]);
+        let name = format!("step-{}", self.uploads.fetch_add(1, Ordering::Relaxed));
+        let mut ended = self.run(&json!({"name": name, "steps": steps}), &json!({}));
+        if ended["status"] == "completed" {
+            return Fate::Answered(ended["result"].take());
+        }
+        Fate::Failed(failure(&ended).0)
     }
 
     /// A workflow of the attacker's, started; its end.

@@ -11,6 +11,7 @@ mod described;
 #[path = "../../host/runtime/tests/common/guests.rs"]
 mod guests;
 mod resident;
+mod services;
 #[path = "../it/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of `it`, which use more of it")]
 mod support;

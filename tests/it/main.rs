@@ -29,6 +29,7 @@ mod order;
 mod outgoing;
 mod parking;
 mod pictures;
+mod planted;
 mod providers;
 mod raw;
 mod rotation;

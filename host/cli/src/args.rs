@@ -116,7 +116,7 @@ pub struct ServeOptions {
     pub connections: u16,
     /// Where functions run, each call in a sandbox of its own. `thread`: in the server's process. `process`: in processes that have no
     /// access to files or network, one for each tenant that has something to run; a fault of the sandbox itself then stays within one
-    /// tenant, and each call costs some 50 microseconds more
+    /// tenant, and the call of a small function takes about twice as long
     #[arg(long, env = "STEPWELL_ISOLATION", value_enum, default_value_t = Isolation::Thread)]
     pub isolation: Isolation,
     /// Processes that run functions at once (with --isolation process)

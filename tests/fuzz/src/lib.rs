@@ -1,5 +1,9 @@
-//! What the fuzz targets share: scopes for expressions, workflows and the world of one execution from bytes.
+//! What the fuzz targets share: scopes for expressions, workflows and the world of one execution from bytes; the look at an upload.
 
+pub mod compile;
+mod engine;
 pub mod scope;
+#[path = "../../../host/runtime/src/text.rs"]
+mod text;
 pub mod workflows;
 pub mod world;

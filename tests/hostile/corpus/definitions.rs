@@ -87,11 +87,12 @@ fn twenty_thousand_forks(arena: &Arena) {
 
 /// Sixty doublings of a text would be more bytes than there are.
 fn a_template_that_doubles(arena: &Arena) {
+    arena.mallory.put_script("/functions/takes", "export default input => input").ok(200);
     let mut expression = "'xxxxxxxxxxxxxxxx'".to_owned();
     for _ in 0..5 {
         expression = format!("({expression}).repeat(1000)");
     }
-    let step = json!([{"id": "a", "type": "function", "function": "honest", "config": {"input": {"a": format!("{{{{ {expression} }}}}")}}}]);
+    let step = json!([{"id": "a", "type": "function", "function": "takes", "config": {"input": {"a": format!("{{{{ {expression} }}}}")}}}]);
     fails(arena, &steps("doubles", step), &["expression_error"]);
 }
 

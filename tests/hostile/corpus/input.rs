@@ -57,16 +57,17 @@ fn json_of_depth_100_000(arena: &Arena) {
 }
 
 fn numbers_beyond_numbers(arena: &Arena) {
+    arena.mallory.put_script("/functions/takes", "export default input => input").ok(200);
     for number in ["1e400", "-1e400", "1e-99999999999999999999", "1E+9999"] {
         let body = format!(
-            "{{\"workflowId\":\"honest-work\",\"functionId\":\"honest\",\"type\":\"a.b\",\"source\":\"s\",\"input\":{number},\"data\":{number}}}"
+            "{{\"workflowId\":\"honest-work\",\"functionId\":\"takes\",\"type\":\"a.b\",\"source\":\"s\",\"input\":{number},\"data\":{number}}}"
         );
         for (method, path) in ROUTES {
             let answer = arena.mallory.send(method, path, &JSON, body.as_bytes());
             assert!(answer.status < 500, "{method} {path} {number}: {:#}", answer.body);
         }
     }
-    let long = format!("{{\"functionId\":\"honest\",\"input\":{}}}", "9".repeat(100_000));
+    let long = format!("{{\"functionId\":\"takes\",\"input\":{}}}", "9".repeat(100_000));
     let answer = arena.mallory.send("POST", "/functions/execute", &JSON, long.as_bytes());
     assert!(answer.status < 500, "{:#}", answer.body);
 }
@@ -141,7 +142,8 @@ fn ids_with_unicode_tricks(arena: &Arena) {
 }
 
 fn bodies_larger_than_allowed(arena: &Arena) {
-    let huge = format!("{{\"functionId\":\"honest\",\"input\":\"{}\"}}", "x".repeat(8 << 20));
+    arena.mallory.put_script("/functions/takes", "export default input => input").ok(200);
+    let huge = format!("{{\"functionId\":\"takes\",\"input\":\"{}\"}}", "x".repeat(8 << 20));
     for (method, path) in ROUTES {
         let answer = arena.mallory.send(method, path, &JSON, huge.as_bytes());
         assert!((400..500).contains(&answer.status), "{method} {path}: {:#}", answer.body);

@@ -6,6 +6,8 @@ mod definitions;
 mod floods;
 mod input;
 mod memory;
+mod neighbours;
+mod network;
 mod requests;
 mod scripts;
 mod uploads;
@@ -47,6 +49,8 @@ pub fn all() -> Vec<&'static Attack> {
         requests::ATTACKS,
         scripts::ATTACKS,
         walls::ATTACKS,
+        network::ATTACKS,
+        neighbours::ATTACKS,
         input::ATTACKS,
         definitions::ATTACKS,
     ];

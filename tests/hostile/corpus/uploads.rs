@@ -81,10 +81,8 @@ fn a_hundred_thousand_locals(arena: &Arena) {
 }
 
 fn a_hundred_thousand_nested_blocks(arena: &Arena) {
-    // In bytes: a text of this depth would be too much for whoever writes it.
     let items = format!("(func {} {})", "block ".repeat(100_000), "end ".repeat(100_000));
-    let code = arena.refusal(&guests::module("", &items, "unreachable"));
-    assert!(["component_too_complex", "compile_timeout", "compile_memory"].contains(&code.as_str()), "{code}");
+    assert_eq!(arena.refusal(&guests::module("", &items, "unreachable")), "component_too_complex");
 }
 
 /// Within all caps, but slow to compile: the limits of the compiler's process end it, or it is done in time.

@@ -14,6 +14,8 @@ mod files;
 #[cfg(test)]
 mod manifest;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod rooms;
 #[cfg(test)]
 mod runner;

@@ -19,6 +19,8 @@ const FUNCTIONS: usize = 50_000;
 const BODY_BYTES: usize = 512 << 10;
 /// Local variables of one function: register allocation grows with locals times blocks.
 const LOCALS: u64 = 5_000;
+/// Blocks inside blocks of one function: a large `switch` nests as many as it has cases.
+const BLOCKS: u64 = 10_000;
 /// Targets of one `br_table`: an interpreter's loop has some hundreds.
 const BRANCH_TARGETS: u32 = 10_000;
 /// Targets of all `br_table`s of one function.
@@ -263,10 +265,19 @@ impl<'a> Walk<'a> {
         check("local variables in one function", locals, LOCALS)?;
         let mut targets = 0;
         let mut operators = body.get_operators_reader().map_err(|error| invalid(&error))?;
+        let mut open: u64 = 0;
         while !operators.eof() {
-            if let Operator::BrTable { targets: table } = operators.read().map_err(|error| invalid(&error))? {
-                check("targets of one br_table", u64::from(table.len()), u64::from(BRANCH_TARGETS))?;
-                targets += u64::from(table.len());
+            match operators.read().map_err(|error| invalid(&error))? {
+                Operator::BrTable { targets: table } => {
+                    check("targets of one br_table", u64::from(table.len()), u64::from(BRANCH_TARGETS))?;
+                    targets += u64::from(table.len());
+                }
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                    open += 1;
+                    check("blocks inside each other", open, BLOCKS)?;
+                }
+                Operator::End => open = open.saturating_sub(1),
+                _ => {}
             }
         }
         check("targets of br_table in one function", targets, FUNCTION_BRANCH_TARGETS)?;
@@ -360,6 +371,14 @@ mod tests {
             (format!("(module (func {}))", many("nop ", BODY_BYTES + 1)), "bytes in one function"),
             (format!("(module (func (local {})))", many("i32 ", 5_001)), "local variables"),
             (format!("(module (func (br_table {} (i32.const 0))))", many("0 ", 10_002)), "br_table"),
+            (
+                format!(
+                    "(module (func {} {}))",
+                    many("block ", BLOCKS as usize + 1),
+                    many("end ", BLOCKS as usize + 1)
+                ),
+                "blocks inside each other",
+            ),
             (format!("{}{}", many("(component ", NESTING + 1), many(")", NESTING + 1)), "nesting"),
             (format!("(module {})", many("(global i32 (i32.const 0))", 200_001)), "declarations"),
             (
