@@ -144,12 +144,14 @@ pub async fn upload(
     Parameters(query): Parameters<UploadParameters>,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    let conditions = conditions(request.headers())?;
-    let form = form(request.headers())?;
-    let grants = grants(request.headers())?;
+    let headers = request.headers();
+    let (conditions, form, grants) = (conditions(headers), form(headers), grants(headers));
     let _turn = app.uploads().turn(caller.tenant).await?;
-    let bytes = extract::bytes(request, size(&app, caller.tenant, form)).await?;
-    let upload = Upload { id, function: query.function, artifact: Artifact { form, bytes }, grants };
+    // Read in any case: who still sends would not see what is wrong with the headers.
+    let most = size(&app, caller.tenant, form.as_ref().map_or(Form::Wasm, |form| *form));
+    let bytes = extract::bytes(request, most).await;
+    let (conditions, artifact) = (conditions?, Artifact { form: form?, bytes: bytes? });
+    let upload = Upload { id, function: query.function, artifact, grants: grants? };
     let deployed = app.engine().registry().deploy_if(caller.tenant, upload, &conditions).await?;
     let deployed = app.engine().deployed(caller.tenant, deployed).await?;
     answer(StatusCode::OK, &deployed)
