@@ -7,6 +7,7 @@ use stepwell_core::execution::{
     Trigger, apply, approval_view, call, child_start, event_matches, outline, outstanding, replay, view,
 };
 use stepwell_core::failure::{Failure, Retry};
+use stepwell_core::grants::Grants;
 use stepwell_core::ids::{Digest, ExecutionId, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_core::secrets::SecretValues;
@@ -168,7 +169,10 @@ fn reported(chance: &mut Unstructured<'_>) -> Result<Reported> {
 }
 
 fn started(workflow: &Workflow) -> Started {
-    let pin = |id: &&str| ((*id).to_owned(), Pin { component: Digest([0; 32]), function: (*id).to_owned() });
+    let pin = |id: &&str| {
+        let (component, function) = (Digest([0; 32]), (*id).to_owned());
+        ((*id).to_owned(), Pin { component, function, grants: Grants::default() })
+    };
     Started {
         tenant: TenantId::DEFAULT,
         workflow: workflow.id.clone(),
