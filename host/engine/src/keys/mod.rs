@@ -251,12 +251,6 @@ impl Keys {
         Ok(())
     }
 
-    /// Whether this holder's key is still one: for answers that stay open.
-    #[must_use]
-    pub fn is_known(&self, holder: &KeyHolder) -> bool {
-        self.lock().holders.contains_key(&holder.hash)
-    }
-
     /// A key's hash and document.
     async fn stored(&self, tenant: TenantId, id: &str) -> Result<(String, Bytes), Error> {
         let not_found = || Error::NotFound { what: "key", id: id.chars().take(80).collect() };
