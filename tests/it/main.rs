@@ -13,6 +13,7 @@ mod definitions;
 mod demo;
 mod described;
 mod description;
+mod disk;
 mod events;
 mod fixtures;
 mod following;

@@ -122,6 +122,12 @@ pub struct ServeOptions {
     /// Processes that run functions at once (with --isolation process)
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: u16,
+    /// From so full a disk on, in percent, nothing new is taken (503 `disk_low`); 100: only when nothing is free
+    #[arg(long, env = "STEPWELL_DISK_LOW", value_name = "PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub disk_low: u8,
+    /// From so full a disk on, in percent, what is under way can end, be cancelled and be deleted, and nothing else (503 `disk_full`)
+    #[arg(long, env = "STEPWELL_DISK_HIGH", value_name = "PERCENT", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub disk_high: u8,
     /// Fuel of one attempt: 10000000000 is about five seconds of compute
     #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
     pub fuel: u64,

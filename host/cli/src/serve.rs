@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use stepwell_server::grants::{KeyValuePolicy, Policy};
 use stepwell_server::{
-    CompilerCommand, Config, Isolation, JwtConfig, Limits, MasterKeySource, Outgoing, Server, WorkerConfig,
+    CompilerCommand, Config, DiskMarks, Isolation, JwtConfig, Limits, MasterKeySource, Outgoing, Server, WorkerConfig,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -91,12 +91,21 @@ fn policy(options: &ServeOptions) -> Policy {
     policy
 }
 
+fn disk_marks(options: &ServeOptions) -> anyhow::Result<DiskMarks> {
+    let (low, high) = (options.disk_low, options.disk_high);
+    if low > high {
+        bail!("--disk-low is {low} and --disk-high is {high}: the low mark comes first");
+    }
+    Ok(DiskMarks { low, high })
+}
+
 async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program's own file is not found")?;
     let mut limits = Limits::default();
     limits.slots.total = usize::from(options.slots);
     limits.slots.per_tenant = usize::from(options.slots);
     limits.fuel = options.fuel;
+    limits.disk = disk_marks(&options)?;
     let isolation = isolation(&options, &program);
     let policy = policy(&options);
     let outgoing = Outgoing {

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::engine::Engine;
 use crate::meters::{Reading, Seat, stay_away, to_next_month};
+use crate::room::Need;
 use crate::tenant_limits::TenantLimits;
 use std::sync::Arc;
 use stepwell_core::ids::TenantId;
@@ -49,9 +50,10 @@ impl Engine {
     /// A place for an execution that is about to start.
     ///
     /// # Errors
-    /// [`Error::QuotaReached`].
+    /// [`Error::QuotaReached`], [`Error::NoRoom`].
     pub(crate) fn admit(&self, tenant: TenantId, door: Door) -> Result<Arc<Seat>, Error> {
         let meters = &self.inner.meters;
+        self.room_for(if door == Door::Child { Need::Little } else { Need::Growth })?;
         if door == Door::Child {
             return Ok(meters.seat(tenant));
         }
@@ -67,8 +69,9 @@ impl Engine {
     /// Whether a tenant may call a function directly, or keep more.
     ///
     /// # Errors
-    /// [`Error::QuotaReached`].
+    /// [`Error::QuotaReached`], [`Error::NoRoom`].
     pub(crate) fn admit_call(&self, tenant: TenantId) -> Result<(), Error> {
+        self.room_for(Need::Growth)?;
         let limits = self.limits_of(tenant);
         self.refused(used_up(&limits, &self.reading(tenant), self.attempts_waiting(tenant), self.now()))?;
         self.take_start(tenant, &limits)
@@ -77,8 +80,9 @@ impl Engine {
     /// Whether a tenant may publish: what an event is to start waits for its quotas, but not without end.
     ///
     /// # Errors
-    /// [`Error::QuotaReached`].
+    /// [`Error::QuotaReached`], [`Error::NoRoom`].
     pub(crate) fn admit_event(&self, tenant: TenantId) -> Result<(), Error> {
+        self.room_for(Need::Growth)?;
         let reading = self.reading(tenant);
         if let Some(error) = no_room(&self.limits_of(tenant), reading.stored) {
             return Err(error);

@@ -22,7 +22,12 @@ impl Engine {
                     Err(failure) => failure,
                     Ok(start) => match engine.start_as_child(&live, &parent, start).await {
                         Ok(()) => return,
-                        Err(Error::Unavailable(_) | Error::LimitReached { .. } | Error::QuotaReached { .. }) => {
+                        Err(
+                            Error::Unavailable(_)
+                            | Error::LimitReached { .. }
+                            | Error::QuotaReached { .. }
+                            | Error::NoRoom { .. },
+                        ) => {
                             if engine.accepting().is_err() {
                                 return; // the next start of the server goes on
                             }

@@ -15,6 +15,7 @@ use crate::places::Places;
 use crate::policies::Policies;
 use crate::ports::{Clock, Egress, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
+use crate::room::Rooms;
 use crate::rousing::Rousing;
 use crate::scheduler::Scheduler;
 use crate::schedules::Clockwork;
@@ -96,6 +97,7 @@ pub(crate) struct Inner {
     /// Loops that never end by themselves.
     pub loops: Supervisor,
     pub stopping: AtomicBool,
+    pub rooms: Rooms,
 }
 
 /// What functions may use, and may be granted.
@@ -178,6 +180,7 @@ impl Engine {
             attempts: Supervisor::default(),
             loops,
             stopping: AtomicBool::new(false),
+            rooms: Rooms::default(),
         });
         let engine = Self { inner };
         engine.take_up_all(uses).await?;
@@ -186,6 +189,7 @@ impl Engine {
 
     /// Goes on with all that the last process left.
     async fn take_up_all(&self, uses: mpsc::Receiver<Use>) -> Result<(), Error> {
+        self.look_for_room().await;
         self.load_meters().await?;
         self.load_places().await?;
         recovery::recover(self).await?;
@@ -207,6 +211,8 @@ impl Engine {
         loops.spawn("timers", async move { watcher.watch_timers().await });
         let watcher = self.clone();
         loops.spawn("meters", async move { watcher.watch_meters().await });
+        let watcher = self.clone();
+        loops.spawn("room", async move { watcher.watch_room().await });
         let watcher = self.clone();
         loops.spawn("wakes", async move { watcher.watch_wakes().await });
         let watcher = self.clone();

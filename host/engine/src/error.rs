@@ -97,6 +97,16 @@ pub enum Error {
         /// When it is worth trying again, seconds.
         retry_after_s: u32,
     },
+    /// The disk of the store is too full for this.
+    #[error("{message}")]
+    NoRoom {
+        /// `disk_low`, `disk_full`.
+        code: &'static str,
+        /// What to do.
+        message: String,
+        /// When it is worth trying again, seconds.
+        retry_after_s: u32,
+    },
     /// Not now.
     #[error("the server cannot do this now: {0}; try again")]
     Unavailable(String),
@@ -124,7 +134,7 @@ impl Error {
     pub fn code(&self) -> String {
         match self {
             Self::NotFound { what, .. } => format!("{what}_not_found"),
-            Self::Conflict { code, .. } | Self::Refused { code, .. } => (*code).to_owned(),
+            Self::Conflict { code, .. } | Self::Refused { code, .. } | Self::NoRoom { code, .. } => (*code).to_owned(),
             Self::WrongShape { .. } => "invalid_request".to_owned(),
             Self::InvalidDefinition(_) => "invalid_definition".to_owned(),
             Self::MissingFunctions(_) => "missing_functions".to_owned(),

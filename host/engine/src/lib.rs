@@ -42,6 +42,7 @@ mod quotas;
 mod records;
 mod recovery;
 mod registry;
+mod room;
 mod rousing;
 mod rows;
 mod scheduler;
@@ -95,6 +96,7 @@ pub use registry::{
     AGENT_BYTES, Agent, Deployed, Function, FunctionGrants, Imports, Precondition, Put, Registry, RevisionPage,
     StoredWorkflow, Upload, Validation, VersionPage, Versions,
 };
+pub use room::{DiskMarks, Need, Room};
 pub use scheduler::Slots;
 pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};
 pub use secrets::{

@@ -1,5 +1,6 @@
 //! The numbers of `limits.md` that the engine enforces. Each has a name there, and its reason.
 
+use crate::room::DiskMarks;
 use crate::scheduler::Slots;
 use crate::tenant_limits::Ceilings;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct Limits {
     pub ceilings: Ceilings,
     /// Attempts at once.
     pub slots: Slots,
+    /// From where on a full disk refuses work.
+    pub disk: DiskMarks,
     /// How long a shutdown waits for running attempts.
     pub grace: Duration,
 }
@@ -81,6 +84,7 @@ impl Default for Limits {
             stored_bytes: 10 << 30,
             ceilings: Ceilings::default(),
             slots: Slots { total: 64, per_tenant: 64 },
+            disk: DiskMarks::default(),
             grace: Duration::from_secs(30),
         }
     }

@@ -2,7 +2,7 @@
 //! an administrator, and a test asks that all are in it.
 
 use axum::http::Method;
-use stepwell_engine::Scope;
+use stepwell_engine::{Need, Scope};
 
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,37 @@ pub struct Operation {
     pub access: Access,
     /// What the audit log calls it; `None`: it changes nothing that its own record does not tell of: starts and events are lists themselves.
     pub action: Option<&'static str>,
+}
+
+/// What makes no room, but lets things end that are under way, or is needed to make room.
+const NEEDS_NOTHING: &[&str] = &[
+    "/workflows/executions/{id}/cancel",
+    "/approvals/{id}",
+    "/workflows/validate",
+    "/tenants/{id}",
+    "/tenants/{id}/suspend",
+];
+/// What changes a little of what is there already.
+const NEEDS_LITTLE: &[&str] = &[
+    "/workflows/executions/{id}/pause",
+    "/workflows/executions/{id}/resume",
+    "/workflows/executions/{id}/retry",
+    "/approvals/{id}/links",
+    "/schedules/{id}/pause",
+    "/tenants/{id}/resume",
+    "/grants",
+];
+
+impl Operation {
+    /// Whether it is allowed on a full disk. What nobody thought of is taken to grow.
+    pub fn need(&self) -> Need {
+        match self.method {
+            "GET" | "DELETE" => Need::Nothing,
+            _ if NEEDS_NOTHING.contains(&self.path) => Need::Nothing,
+            _ if NEEDS_LITTLE.contains(&self.path) => Need::Little,
+            _ => Need::Growth,
+        }
+    }
 }
 
 const fn op(method: &'static str, path: &'static str, access: Access, action: Option<&'static str>) -> Operation {
@@ -130,6 +161,7 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/tenants/{id}/resume", OPERATOR, Some("tenant.resume")),
     op("GET", "/tenants/{id}/usage", OPERATOR, None),
     op("POST", "/tenants/{id}/keys", OPERATOR, Some("tenant.key")),
+    op("GET", "/store", OPERATOR, None),
 ];
 
 /// What nobody thought of is for administrators.
@@ -160,5 +192,9 @@ mod tests {
         }
         assert_eq!(needed(&Method::HEAD, "/workflows").access, READ);
         assert_eq!(needed(&Method::POST, "/new").access, ADMIN);
+        assert_eq!(needed(&Method::POST, "/new").need(), Need::Growth);
+        for path in NEEDS_NOTHING.iter().chain(NEEDS_LITTLE) {
+            assert!(OPERATIONS.iter().any(|o| o.path == *path && o.method != "GET"), "{path}");
+        }
     }
 }

@@ -179,6 +179,7 @@ impl FromRequestParts<App> for Caller {
         let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         let operation = access::needed(&parts.method, path);
         caller.has(operation.access)?;
+        app.engine().room_for(operation.need())?;
         if let Some(trail) = parts.extensions.get::<Trail>().cloned() {
             let named = RawPathParams::from_request_parts(parts, app).await.ok();
             let named: Vec<&str> = named.iter().flatten().map(|(_, value)| value).collect();

@@ -270,6 +270,9 @@ impl From<Error> for ApiError {
             Error::QuotaReached { limit, retry_after_s, .. } => {
                 Self { retry_after_s: Some(retry_after_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, limit, message) }
             }
+            Error::NoRoom { code, retry_after_s, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).later(retry_after_s)
+            }
             Error::Unavailable(_) => {
                 Self { retry_after_s: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message) }
             }

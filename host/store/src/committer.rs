@@ -7,8 +7,7 @@ use crate::prepare::Prepared;
 use crate::stage::{BATCH_TRANSITIONS, Stage};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use stepwell_engine::ports::{CommitError, StoreError};
+use stepwell_engine::ports::CommitError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Groups that wait for the committer; who comes when it is full waits outside.
@@ -29,8 +28,6 @@ pub(crate) struct Committer {
     pub(crate) durability: Durability,
     pub(crate) stage: Stage,
     pub(crate) head: Head,
-    /// Set for good when sled has refused a batch: what it holds in memory is unknown until the next open.
-    pub(crate) broken: Arc<AtomicBool>,
 }
 
 impl Committer {
@@ -47,9 +44,7 @@ impl Committer {
             }
             self.commit(groups);
         }
-        if !self.is_broken() {
-            self.head.note(self.stage.commits());
-        }
+        self.head.note(self.stage.commits());
     }
 
     fn commit(&mut self, groups: Vec<Group>) {
@@ -59,25 +54,17 @@ impl Committer {
             answered.push((group.answer, answers));
         }
         self.apply();
-        if !self.is_broken() && answered.iter().any(|(_, answers)| answers.iter().any(Result::is_ok)) {
+        if answered.iter().any(|(_, answers)| answers.iter().any(Result::is_ok)) {
             self.durability.index(&self.tree, &self.file);
         }
-        for (answer, mut answers) in answered {
-            if self.is_broken() {
-                answers.iter_mut().filter(|answer| answer.is_ok()).for_each(|answer| *answer = Err(broken().into()));
-            }
+        for (answer, answers) in answered {
             // Whoever asked may have gone; the transition is written all the same.
             let _ = answer.send(answers);
         }
-        if !self.is_broken() {
-            self.head.reached(self.stage.commits());
-        }
+        self.head.reached(self.stage.commits());
     }
 
     fn write(&mut self, transition: Prepared) -> Result<(), CommitError> {
-        if self.is_broken() {
-            return Err(broken().into());
-        }
         self.stage.add(transition)?;
         if self.stage.is_full() {
             self.apply();
@@ -85,21 +72,9 @@ impl Committer {
         Ok(())
     }
 
+    /// A batch that sled refuses ends the process: what sled holds in memory then is unknown, and nothing of it was acknowledged.
     fn apply(&mut self) {
-        if self.is_broken() {
-            return;
-        }
-        if let Err(error) = self.stage.apply() {
-            tracing::error!(%error, "the index refused a batch; no more writes until the next start");
-            self.broken.store(true, Ordering::Release);
-        }
+        let written = self.stage.apply();
+        self.durability.written(written);
     }
-
-    fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
-    }
-}
-
-pub(crate) fn broken() -> StoreError {
-    StoreError::Unavailable("the index refused a write; free some space and start again".to_owned())
 }

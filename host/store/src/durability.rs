@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use stepwell_engine::ports::DiskUse;
 
 /// The calls to the operating system, apart so that tests see their order and make them fail.
 pub(crate) trait Disk: Send + Sync + 'static {
@@ -18,6 +19,8 @@ pub(crate) trait Disk: Send + Sync + 'static {
     fn sync_folder(&self, folder: &Path, handle: &File) -> io::Result<()>;
     /// Gives a complete file its name, over one that is there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// How full the file system of a folder is.
+    fn room(&self, folder: &Path) -> io::Result<DiskUse>;
 }
 
 /// The operating system.
@@ -38,6 +41,14 @@ impl Disk for System {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<DiskUse> {
+        let found = rustix::fs::statvfs(folder)?;
+        // As `df` counts: blocks that only root may fill are neither used nor free.
+        let used = found.f_blocks.saturating_sub(found.f_bfree);
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(DiskUse { total_bytes: bytes(used.saturating_add(found.f_bavail)), free_bytes: bytes(found.f_bavail) })
     }
 }
 
@@ -89,6 +100,15 @@ impl Durability {
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
+    }
+
+    pub(crate) fn room(&self, folder: &Path) -> io::Result<DiskUse> {
+        self.disk.room(folder)
+    }
+
+    /// A write that the index refused: what it holds in memory is unknown until the next open.
+    pub(crate) fn written(&self, result: sled::Result<()>) {
+        self.require("a write to the index", result.map_err(io::Error::from));
     }
 
     fn require(&self, what: &str, result: io::Result<()>) {

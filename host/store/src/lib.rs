@@ -8,15 +8,17 @@
 //! - every wait for the disk is in [`durability`]; one that fails ends the process;
 //! - no value in sled exceeds 4 KiB ([`value`]); what is larger is in a file named by its digest ([`files`]), complete
 //!   and durable before the batch that refers to it;
-//! - what breaks sled at its start is removed before it opens ([`open`]).
+//! - what breaks sled at its start is removed before it opens ([`open`]);
+//! - a file keeps the room that opening on a full disk needs ([`ballast`]).
 //!
 //! Reads go to sled directly and never wait for the committer; they may see a transition a moment before its answer.
 //!
 //! Files that nothing refers to (of refused transitions, replaced documents, old records) are kept: collecting them
 //! belongs to retention. Temporary files of an interrupted write are removed at the next open.
 //!
-//! Folder: `lock`, `head` (how far the store has got), `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
+//! Folder: `lock`, `ballast`, `head` (how far the store has got), `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
 
+mod ballast;
 mod committer;
 mod durability;
 mod files;

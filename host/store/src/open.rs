@@ -1,5 +1,6 @@
 //! Opening a store: the lock, the rails that sled needs at its start, what the index must hold, and the first sync.
 
+use crate::ballast::Ballast;
 use crate::durability::Durability;
 use crate::files::{Files, create_folder};
 use crate::head::{self, Head, Progress};
@@ -114,6 +115,7 @@ pub(crate) struct Opened {
     pub(crate) head: Head,
     /// How many transitions were ever written.
     pub(crate) commits: u64,
+    pub(crate) ballast: Ballast,
 }
 
 pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opened, OpenError> {
@@ -121,6 +123,8 @@ pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opene
     let io = |error| OpenError::Io { folder: folder.clone(), error };
     make_private(folder).map_err(io)?;
     let lock = lock(folder)?;
+    let ballast = Ballast::new(folder, durability);
+    ballast.let_go_if_full().map_err(io)?;
     let sled_folder = folder.join("sled");
     create_folder(&sled_folder).map_err(io)?;
     remove_torn_snapshots(&sled_folder).map_err(io)?;
@@ -138,7 +142,8 @@ pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opene
     sync_all(folder, &index, durability).map_err(io)?;
     let head = Head::start(config, durability.clone(), progress).map_err(io)?;
     tracing::info!(folder = %folder.display(), commits = progress.commits, "store open");
-    Ok(Opened { index, files, head, commits: progress.commits })
+    ballast.tend().map_err(io)?;
+    Ok(Opened { index, files, head, commits: progress.commits, ballast })
 }
 
 impl Index {

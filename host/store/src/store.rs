@@ -1,6 +1,7 @@
 //! The port itself: prepares, queues and reads, each on a thread that may block.
 
-use crate::committer::{Answers, Committer, Group, QUEUE_GROUPS, broken};
+use crate::ballast::Ballast;
+use crate::committer::{Answers, Committer, Group, QUEUE_GROUPS};
 use crate::durability::Durability;
 use crate::files::{Area, Files, Place};
 use crate::open::{Index, OpenError, Opened, SledConfig, open};
@@ -10,13 +11,12 @@ use crate::read::Reader;
 use crate::stage::{EPOCH, Stage};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use stepwell_core::ids::{Digest, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    CommitError, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line, ListPlace, Page, Record,
-    RecordStatus, Store, StoreError, Transition,
+    CommitError, DiskUse, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line, ListPlace, Page,
+    Record, RecordStatus, Store, StoreError, Transition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,8 +34,8 @@ pub struct SledStore {
 struct Shared {
     files: Files,
     durability: Durability,
-    broken: Arc<AtomicBool>,
     index: Index,
+    ballast: Ballast,
 }
 
 impl SledStore {
@@ -48,8 +48,7 @@ impl SledStore {
     }
 
     pub(crate) fn open_with(config: &SledConfig, durability: Durability) -> Result<Self, OpenError> {
-        let Opened { index, files, head, commits } = open(config, &durability)?;
-        let broken = Arc::new(AtomicBool::new(false));
+        let Opened { index, files, head, commits, ballast } = open(config, &durability)?;
         let (queue, groups) = mpsc::channel(QUEUE_GROUPS);
         let committer = Committer {
             tree: index.tree.clone(),
@@ -57,7 +56,6 @@ impl SledStore {
             durability: durability.clone(),
             stage: Stage::new(index.tree.clone(), commits),
             head,
-            broken: Arc::clone(&broken),
         };
         let thread = std::thread::Builder::new().name("store-committer".to_owned());
         let committer = thread
@@ -66,7 +64,7 @@ impl SledStore {
         Ok(Self {
             queue: Some(queue),
             committer: Some(committer),
-            shared: Arc::new(Shared { files, durability, broken, index }),
+            shared: Arc::new(Shared { files, durability, index, ballast }),
         })
     }
 
@@ -215,9 +213,11 @@ impl Store for SledStore {
         if self.queue.as_ref().is_none_or(mpsc::Sender::is_closed) {
             return Err(StoreError::Unavailable("the store's committer has ended; start again".to_owned()));
         }
-        if self.shared.broken.load(Ordering::Acquire) {
-            return Err(broken());
-        }
         self.blocking(|shared| shared.index.check()).await?
+    }
+
+    async fn tend(&self) -> Result<Option<DiskUse>, StoreError> {
+        let tended = self.blocking(|shared| shared.ballast.tend()).await?;
+        tended.map(Some).map_err(|error| StoreError::Unavailable(format!("the disk cannot be asked: {error}")))
     }
 }

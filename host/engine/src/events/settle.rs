@@ -46,13 +46,23 @@ impl Engine {
             match self.do_follow(tenant, event, matches).await {
                 Ok(()) => break self.inner.events.settled.send_modify(|count| *count += 1),
                 // Its mark stands: the next start goes on.
-                Err(Error::Unavailable(_) | Error::QuotaReached { .. }) if self.accepting().is_err() => break,
+                Err(Error::Unavailable(_) | Error::QuotaReached { .. } | Error::NoRoom { .. })
+                    if self.accepting().is_err() =>
+                {
+                    break;
+                }
                 Err(Error::Unavailable(why)) => {
                     tracing::warn!(event = event.id, why, "what follows from the event is tried again");
                     clock.sleep_until(clock.now().plus(PAUSE_MS)).await;
                 }
-                Err(Error::QuotaReached { limit, retry_after_s, .. }) => {
-                    tracing::debug!(event = event.id, limit, "what follows from the event waits for a quota");
+                Err(
+                    Error::QuotaReached { limit, retry_after_s, .. } | Error::NoRoom { code: limit, retry_after_s, .. },
+                ) => {
+                    tracing::debug!(
+                        event = event.id,
+                        limit,
+                        "what follows from the event waits for a quota or for room"
+                    );
                     // Other tenants' events do not wait with it; how many do is bounded where they come in.
                     turn = None;
                     waits.get_or_insert_with(|| self.inner.meters.event_waits(tenant));

@@ -18,7 +18,7 @@ impl Engine {
     /// Starts these workflows. Starting them again changes nothing.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::QuotaReached`]: not all could be tried.
+    /// [`Error::Unavailable`], [`Error::QuotaReached`], [`Error::NoRoom`]: not all could be tried.
     pub(super) async fn start_part(
         &self,
         tenant: TenantId,
@@ -38,7 +38,9 @@ impl Engine {
         for (workflow_id, trigger, result) in results {
             match result {
                 Ok(execution_id) => outcomes.started.push(Begun { workflow_id, execution_id }),
-                Err(error @ (Error::Unavailable(_) | Error::QuotaReached { .. })) => return Err(error),
+                Err(error @ (Error::Unavailable(_) | Error::QuotaReached { .. } | Error::NoRoom { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     let (code, mut reason) = (error.code(), error.to_string());
                     reason.truncate(reason.floor_char_boundary(REASON_BYTES));

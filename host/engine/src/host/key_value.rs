@@ -2,6 +2,7 @@
 
 use super::{AttemptHost, refused};
 use crate::ports::{Answer, Expected, Refused};
+use crate::room::Need;
 use serde_json::json;
 use stepwell_core::grants::KeyValueGrant;
 
@@ -14,6 +15,7 @@ impl AttemptHost {
 
     pub(super) async fn put(&self, key: &str, value: &[u8], expected: Expected) -> Result<Answer, Refused> {
         self.check_key_value(KeyValueGrant::Write).await?;
+        self.engine.room_for(Need::Little).map_err(|error| refused(&error))?;
         let written = self.engine.inner.key_values.put(self.tenant(), (key, value), expected).await;
         written.map(Answer::Version).map_err(|error| refused(&error))
     }

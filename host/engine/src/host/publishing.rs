@@ -4,6 +4,7 @@ use super::{AttemptHost, Origin, refused};
 use crate::admission::sha256;
 use crate::events::NewEvent;
 use crate::ports::{Answer, Draft, Refusal, Refused};
+use crate::room::Need;
 use serde_json::{Value, json};
 use stepwell_core::payload::Payload;
 
@@ -21,6 +22,7 @@ impl AttemptHost {
         }
         let data = Payload::parse(&data)
             .map_err(|error| Refused::new(Refusal::Invalid, format!("the data of the event: {error}")))?;
+        self.engine.room_for(Need::Little).map_err(|error| refused(&error))?;
         let number = self.next_event()?;
         let id = id.unwrap_or_else(|| self.event_id(number));
         let new = NewEvent {

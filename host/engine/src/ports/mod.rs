@@ -21,6 +21,6 @@ pub use runtime::{
     LogLine, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit, Usage,
 };
 pub use store::{
-    Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line, OUTLINE_BYTES, Page,
-    Record, RecordStatus, Store, StoreError, Transition,
+    Claim, CommitError, DiskUse, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line,
+    OUTLINE_BYTES, Page, Record, RecordStatus, Store, StoreError, Transition,
 };

@@ -333,6 +333,15 @@ pub enum StoreError {
     },
 }
 
+/// How full a disk is, as the store may use it: blocks that only the system's administrator may fill count as used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskUse {
+    /// Bytes that are used or free.
+    pub total_bytes: u64,
+    /// Bytes that can still be written.
+    pub free_bytes: u64,
+}
+
 /// How much of a list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -414,4 +423,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store can take writes, for `/readyz`.
     async fn health(&self) -> Result<(), StoreError>;
+
+    /// Called every few seconds: looks after what the store keeps in reserve, and says how full its disk is. `None`: it has no disk.
+    async fn tend(&self) -> Result<Option<DiskUse>, StoreError> {
+        Ok(None)
+    }
 }

@@ -71,8 +71,11 @@ impl Engine {
 
     async fn settle_mark(&self, held: &Held, mark: &Mark) -> Result<(), Error> {
         let started = self.start_occurrence(held.tenant(), held.id(), mark).await;
-        // A quota that is used up: the occurrence is not lost, it starts late.
-        if let Err(Error::Unavailable(why) | Error::QuotaReached { message: why, .. }) = started {
+        // A quota that is used up, a full disk: the occurrence is not lost, it starts late.
+        if let Err(
+            Error::Unavailable(why) | Error::QuotaReached { message: why, .. } | Error::NoRoom { message: why, .. },
+        ) = started
+        {
             return Err(Error::Unavailable(why));
         }
         let now = self.inner.ports.clock.now();

@@ -50,7 +50,7 @@ impl Engine {
         };
         loop {
             let result = match self.start_delivery(tenant, (&delivery, execution), &event).await {
-                Err(Error::Unavailable(why)) => Err(Error::Unavailable(why)),
+                Err(Error::Unavailable(why) | Error::NoRoom { message: why, .. }) => Err(Error::Unavailable(why)),
                 Ok(()) => self.outcome(tenant, &delivery, None).await.map(|()| None),
                 Err(error) => self.outcome(tenant, &delivery, Some(&error)).await.map(|()| Some(error)),
             };

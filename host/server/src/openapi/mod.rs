@@ -49,6 +49,7 @@ const POLICY: &str =
         (name = "audit", description = "Who changed what."),
         (name = "tenants", description = "For the operator: an admin key of the default tenant."),
         (name = "usage", description = "What was used, and what may be."),
+        (name = "store", description = "For the operator: the store and its disk."),
         (name = "service", description = "For load balancers and supervisors.")
     )
 )]

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
+use stepwell_engine::Room;
 
 /// `GET /healthz`: the process answers.
 #[utoipa::path(
@@ -20,7 +21,7 @@ pub async fn alive() -> Result<Response, ApiError> {
     json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `GET /readyz`: new work can be taken.
+/// `GET /readyz`: new work can be taken, or at least (on a full disk) what is under way can end.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -30,5 +31,10 @@ pub async fn alive() -> Result<Response, ApiError> {
 )]
 pub async fn ready(State(app): State<App>) -> Result<Response, ApiError> {
     app.engine().health().await?;
-    json(StatusCode::OK, &json!({"status": "ready"}))
+    let status = match app.engine().disk_room().0 {
+        Room::Enough => "ready",
+        Room::Low => "disk_low",
+        Room::Full => "disk_full",
+    };
+    json(StatusCode::OK, &json!({ "status": status }))
 }

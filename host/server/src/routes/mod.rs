@@ -20,6 +20,7 @@ mod listing;
 mod pictures;
 mod schedules;
 mod secrets;
+mod store;
 mod tenants;
 mod usage;
 mod webhooks;
@@ -189,6 +190,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(tenants::key))
         .routes(routes!(usage::read))
         .routes(routes!(usage::of_tenant))
+        .routes(routes!(store::read))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
 }

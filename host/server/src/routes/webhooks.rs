@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use stepwell_core::ids::TenantId;
-use stepwell_engine::{Error, Incoming, Received, Route};
+use stepwell_engine::{Error, Incoming, Need, Received, Route};
 
 /// `/webhooks/{path}` of the default tenant, with any method: 202 `{executionId, deliveryId}`.
 pub async fn receive(State(app): State<App>, Whole(request): Whole) -> Result<Response, ApiError> {
@@ -28,8 +28,10 @@ pub async fn receive_for(State(app): State<App>, Whole(request): Whole) -> Resul
 
 /// Whether a tenant takes webhooks now: its sender tries again later if it is suspended.
 fn check(app: &App, tenant: TenantId) -> Result<(), ApiError> {
-    app.engine().tenants().check(tenant).map_err(|error| match error {
+    let checked = app.engine().tenants().check(tenant).and_then(|()| app.engine().room_for(Need::Growth));
+    checked.map_err(|error| match error {
         Error::NotFound { .. } => not_found(),
+        full @ Error::NoRoom { .. } => full.into(),
         other => {
             let message = "this webhook is not taken now; send it again later".to_owned();
             ApiError::from(other).answered(StatusCode::SERVICE_UNAVAILABLE, message).later(SUSPENDED_RETRY_S)

@@ -3,6 +3,7 @@
 mod damage;
 mod durable;
 mod files;
+mod full;
 mod opening;
 mod recorder;
 

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
+use stepwell_engine::ports::DiskUse;
 
 #[derive(Default)]
 pub(super) struct Recorder {
@@ -21,6 +22,8 @@ struct State {
     fails: Option<&'static str>,
     /// Whether syncs of the index wait.
     held: bool,
+    /// How full the disk says that it is.
+    room: Option<DiskUse>,
 }
 
 impl Recorder {
@@ -47,6 +50,11 @@ impl Recorder {
     /// From now on syncs of the index do not return until [`Self::release`].
     pub(super) fn hold(&self) {
         self.state.lock().unwrap().held = true;
+    }
+
+    /// From now on the disk says that so much of it is free.
+    pub(super) fn has_room(&self, total_bytes: u64, free_bytes: u64) {
+        self.state.lock().unwrap().room = Some(DiskUse { total_bytes, free_bytes });
     }
 
     /// Waits until an event has happened; a minute is enough for everything but a broken store.
@@ -95,6 +103,11 @@ impl Disk for Recorder {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.event(format!("rename {} {}", name(from), name(to)))?;
         System.rename(from, to)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<DiskUse> {
+        let told = self.state.lock().unwrap().room;
+        told.map_or_else(|| System.room(folder), Ok)
     }
 }
 

@@ -6,6 +6,7 @@ mod execution;
 mod function;
 mod grants;
 mod schedule;
+mod store;
 mod tenant;
 mod usage;
 mod workflow;
@@ -14,6 +15,7 @@ pub use execution::*;
 pub use function::*;
 pub use grants::*;
 pub use schedule::*;
+pub use store::*;
 pub use tenant::*;
 pub use usage::*;
 pub use workflow::*;
@@ -215,7 +217,7 @@ pub struct Secret {
 /// The server's own state.
 #[derive(ToSchema)]
 pub struct Health {
-    /// `ok`, `ready`
+    /// `ok`; of `/readyz`: `ready`, `disk_low` (nothing new is taken), `disk_full` (what is under way may end)
     pub status: String,
 }
 
