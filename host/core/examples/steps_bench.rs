@@ -108,6 +108,7 @@ fn started(workflow: &Workflow) -> Started {
                 component: Digest([0; 32]),
                 function: (*id).to_owned(),
                 grants: stepwell_core::grants::Grants::default(),
+                effect_free: true,
             },
         )
     };

@@ -237,13 +237,13 @@ impl Engine {
                 "this idempotency key was used for another request; use a new key for a new request".to_owned();
             return Err(Error::Refused { code: "idempotency_key_reused", message });
         }
-        self.settle(tenant, hash, bytes).await?;
+        self.confirm(tenant, hash, bytes).await?;
         Ok(Some(Known::Execution(answer.execution)))
     }
 
     /// The first request may still wait for the disk while its key can be read already: what is written again as it stands is durable
     /// on return, and so is all that came before.
-    async fn settle(&self, tenant: TenantId, key: String, bytes: Bytes) -> Result<(), Error> {
+    async fn confirm(&self, tenant: TenantId, key: String, bytes: Bytes) -> Result<(), Error> {
         let expect = Expect::Value(bytes.clone());
         let write = DocumentWrite { kind: DocumentKind::Idempotency, key, value: Some(bytes), expect };
         let transition = Transition { tenant, execution: None, documents: vec![write] };

@@ -16,7 +16,7 @@ use crate::tenant_limits::TenantLimits;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call, step_limit};
+use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call, is_effect_free, step_limit};
 use stepwell_core::failure::{Failure, code};
 use stepwell_core::grants::Grants;
 use stepwell_core::ids::TenantId;
@@ -66,6 +66,11 @@ impl Engine {
         let Some(pass) = self.pass(live, run, attempt).await else { return };
         let Some(mut turn) = self.turn(live.key.tenant).await else { return };
         let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return turn.unused() };
+        // Nobody outside may get to see what follows from an entry that is not durable.
+        if !is_effect_free(&execution, &live.workflow, run) && !self.settle(live).await {
+            live.stop(run);
+            return turn.unused();
+        }
         let Some(secrets) = self.secrets_of(live, &mut cancelled).await else { return live.stop(run) };
         let called = secrets.and_then(|secrets| match call(&execution, &live.workflow, run, &secrets) {
             Ok(call) => Ok((call, secrets)),
@@ -233,7 +238,7 @@ impl Engine {
 
     /// The right to run under the step's `limit`, once it has come; `Some(None)` without one. `None`: the attempt is over.
     async fn pass(&self, live: &Arc<Live>, run: RunIx, attempt: u32) -> Option<Option<Pass>> {
-        let execution = live.execution();
+        let execution = live.head();
         let step = execution.run(run).map(|run| live.workflow.step_id(run.step).to_owned()).unwrap_or_default();
         match step_limit(&execution, &live.workflow, run) {
             None => Some(None),

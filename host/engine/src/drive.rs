@@ -2,14 +2,15 @@
 
 use crate::engine::Engine;
 use crate::events::OwnEvent;
+use crate::held::{HELD_MS, Held};
 use crate::live::Live;
-use crate::logs::AttemptLog;
+use crate::logs::{AttemptLog, Total};
 use crate::ports::{Claim, CommitError, ExecutionKey, Line, RecordStatus, Transition};
 use crate::rows::rows;
 use crate::timers::Wake;
 use crate::{Error, codec, notices, places, records};
 use std::sync::Arc;
-use stepwell_core::execution::{Applied, Command, Entry, Execution, Stale, apply};
+use stepwell_core::execution::{Applied, Command, Entry, Execution, Stale, apply, may_be_held};
 use stepwell_core::time::Timestamp;
 
 /// A wake that came too early, because the clock was set back, is asked again after this many milliseconds.
@@ -57,9 +58,9 @@ impl Engine {
         let mut live = Arc::clone(live);
         loop {
             {
-                let _changing = live.changing.lock().await;
+                let mut held = live.changing.lock().await;
                 if !live.has_left() {
-                    return Ok((Arc::clone(&live), self.record_here(&live, entry, log).await?));
+                    return Ok((Arc::clone(&live), self.record_here((&live, &mut held), entry, log).await?));
                 }
             }
             match self.rouse(live.key).await {
@@ -80,12 +81,12 @@ impl Engine {
     /// While nothing else changes it.
     async fn record_here(
         &self,
-        live: &Arc<Live>,
+        (live, held): (&Arc<Live>, &mut Held),
         entry: &Entry,
         log: Option<AttemptLog>,
     ) -> Result<Vec<Command>, Untold> {
         let at = self.inner.ports.clock.now();
-        let execution = live.execution();
+        let execution = live.head();
         let (next, commands) = match apply(&execution, &live.workflow, at, entry) {
             Ok(Applied::Changed { next, commands }) => (next, commands),
             Ok(Applied::Ignored(why)) => {
@@ -111,13 +112,16 @@ impl Engine {
         let log = self.log_document(live, log, (at, execution.lines)).await;
         transition.documents.extend(log.as_ref().map(|(document, _)| document.clone()));
         let stored = transition.execution.as_ref().and_then(|claim| Some(claim.record.as_ref()?.status));
-        if !self.commit(live, transition).await {
+        if live.may_hold() && stored.is_none() && may_be_held((&next, &live.workflow), (at, entry), &commands) {
+            return self.hold((live, held), (*next, transition), log.map(|(_, total)| total)).await.map(|()| commands);
+        }
+        if !self.commit(live, held.before(transition)).await {
             return Err(Untold::Lost);
         }
         if let Some((_, total)) = log {
             live.logged.set(total);
         }
-        live.advance(*next, stored);
+        live.advance(Arc::new(*next), stored);
         self.inner.followers.tell(live.key);
         for event in told {
             self.publish_own(live.key.tenant, event.id);
@@ -125,9 +129,28 @@ impl Engine {
         Ok(commands)
     }
 
+    /// Lets an entry wait for the next commit, unless too much waits already.
+    async fn hold(
+        &self,
+        (live, held): (&Arc<Live>, &mut Held),
+        (next, transition): (Execution, Transition),
+        logged: Option<Total>,
+    ) -> Result<(), Untold> {
+        if held.is_empty() {
+            let at = self.inner.ports.clock.now().plus(HELD_MS);
+            self.inner.timers.add(at, Wake::Settle(live.key));
+        }
+        held.add(transition);
+        live.hold(next);
+        if let Some(total) = logged {
+            live.logged.set(total);
+        }
+        if held.is_full() && !self.commit_held(live, held).await { Err(Untold::Lost) } else { Ok(()) }
+    }
+
     /// False if the transition can never be written here. While the store is unavailable it is tried again: the result of an attempt that
     /// ran must not be lost because a disk was full.
-    async fn commit(&self, live: &Arc<Live>, transition: Transition) -> bool {
+    pub(crate) async fn commit(&self, live: &Arc<Live>, transition: Transition) -> bool {
         let mut unsure = false;
         loop {
             match self.inner.committer.commit(transition.clone()).await {
@@ -243,6 +266,14 @@ impl Engine {
                         if let Some(live) = self.inner.live.get(execution) {
                             let engine = self.clone();
                             self.inner.attempts.spawn("parking", async move { engine.rest(&live).await });
+                        }
+                    }
+                    Wake::Settle(execution) => {
+                        if let Some(live) = self.inner.live.get(execution) {
+                            let engine = self.clone();
+                            self.inner.attempts.spawn("settling", async move {
+                                engine.settle(&live).await;
+                            });
                         }
                     }
                     Wake::Attempt { execution, run, attempt } => {

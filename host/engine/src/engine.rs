@@ -325,6 +325,7 @@ impl Engine {
                 self.inner.attempts.idle().await;
             }
         }
+        self.settle_all().await;
         self.save_meters().await;
     }
 }

@@ -22,6 +22,7 @@ mod events;
 mod followers;
 mod following;
 mod granting;
+mod held;
 mod host;
 mod key_value;
 mod keys;

@@ -1,8 +1,10 @@
 //! Executions that are under way, in memory.
 
+use crate::held::Held;
 use crate::logs::Logged;
 use crate::ports::{ExecutionKey, Lease, RecordStatus};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::definition::Workflow;
 use stepwell_core::execution::{Execution, RunIx, RunState};
@@ -18,8 +20,10 @@ pub struct Live {
     pub lease: Lease,
     /// What it runs.
     pub workflow: Arc<Workflow>,
-    /// Held while an entry is applied and committed: one change at a time.
-    pub changing: tokio::sync::Mutex<()>,
+    /// Held while an entry is applied and committed: one change at a time. In it is what has happened and is not committed yet.
+    pub changing: tokio::sync::Mutex<Held>,
+    /// Nothing of it may wait for a commit: it was under way when the process ended abnormally, and what comes next may end it again.
+    careful: AtomicBool,
     /// What its attempts have logged.
     pub logged: Logged,
     committed: Mutex<Committed>,
@@ -28,6 +32,8 @@ pub struct Live {
 /// What everybody may see: only what is durable.
 struct Committed {
     execution: Arc<Execution>,
+    /// The state after what is held, too: only effect-free attempts may start from it.
+    head: Arc<Execution>,
     begun: bool,
     /// What its record says; `None`: unknown, because a store could not say whether it was written.
     stored: Option<RecordStatus>,
@@ -50,17 +56,38 @@ impl Live {
         execution: Execution,
         stored: RecordStatus,
     ) -> Arc<Self> {
+        let execution = Arc::new(execution);
         let committed = Committed {
+            head: Arc::clone(&execution),
             begun: execution.lines > 1 || stored == RecordStatus::Parked,
             stored: Some(stored),
             left: false,
             quiet_since: Timestamp(0),
             looked_after: false,
-            execution: Arc::new(execution),
+            execution,
             cancel: BTreeMap::new(),
         };
-        let (changing, committed) = (tokio::sync::Mutex::new(()), Mutex::new(committed));
-        Arc::new(Self { key, lease, workflow, changing, logged: Logged::default(), committed })
+        let (changing, committed) = (tokio::sync::Mutex::default(), Mutex::new(committed));
+        Arc::new(Self {
+            key,
+            lease,
+            workflow,
+            changing,
+            careful: AtomicBool::new(false),
+            logged: Logged::default(),
+            committed,
+        })
+    }
+
+    /// From now on nothing of it waits for a commit.
+    pub fn be_careful(&self) {
+        self.careful.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether entries of it may wait for a commit.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        !self.careful.load(Ordering::Relaxed)
     }
 
     /// Its durable state.
@@ -69,11 +96,23 @@ impl Live {
         Arc::clone(&self.lock().execution)
     }
 
+    /// Its state with all that has happened, durable or not: nobody outside may get to see what follows from it.
+    #[must_use]
+    pub fn head(&self) -> Arc<Execution> {
+        Arc::clone(&self.lock().head)
+    }
+
     /// Its state became this one, and its record, if it was written too.
-    pub fn advance(&self, next: Execution, stored: Option<RecordStatus>) {
+    pub fn advance(&self, next: Arc<Execution>, stored: Option<RecordStatus>) {
         let mut committed = self.lock();
-        committed.execution = Arc::new(next);
+        committed.head = Arc::clone(&next);
+        committed.execution = next;
         committed.stored = stored.or(committed.stored);
+    }
+
+    /// Its state is to become this one; what led to it is held.
+    pub fn hold(&self, next: Execution) {
+        self.lock().head = Arc::new(next);
     }
 
     /// What its record says; `None`: unknown.
@@ -139,17 +178,17 @@ impl Live {
     #[must_use]
     pub fn begin(&self, run: RunIx, attempt: u32) -> Option<(Arc<Execution>, oneshot::Receiver<()>)> {
         let mut committed = self.lock();
-        if committed.left || committed.execution.paused.is_some() || committed.cancel.contains_key(&run) {
+        if committed.left || committed.head.paused.is_some() || committed.cancel.contains_key(&run) {
             return None; // it is held back, or under way already: a resume asks for all that is outstanding
         }
-        let state = committed.execution.run(run)?.state;
+        let state = committed.head.run(run)?.state;
         if !matches!(state, RunState::Active { attempt: current, .. } if current == attempt) {
             return None;
         }
         let (cancel, cancelled) = oneshot::channel();
         committed.begun = true;
         committed.cancel.insert(run, cancel);
-        Some((Arc::clone(&committed.execution), cancelled))
+        Some((Arc::clone(&committed.head), cancelled))
     }
 
     /// The attempt ended, or is to end.
@@ -223,10 +262,15 @@ impl LiveTable {
         self.lock().values().filter(|live| live.key.tenant == tenant).cloned().collect()
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Live>> {
+        self.lock().values().cloned().collect()
+    }
+
     /// Stops all attempts.
     pub fn stop_all(&self) {
-        let all: Vec<Arc<Live>> = self.lock().values().cloned().collect();
-        for live in all {
+        for live in self.all() {
             live.stop_attempts();
         }
     }

@@ -67,7 +67,10 @@ impl Engine {
             return self.inner.timers.add(quiet, Wake::Rest(live.key));
         }
         live.look_no_more();
-        let _changing = live.changing.lock().await;
+        let mut held = live.changing.lock().await;
+        if !held.is_empty() && !self.commit_held(live, &mut held).await {
+            return;
+        }
         let execution = live.execution();
         let Some(wake) = may_rest(&execution, now) else { return };
         if !self.children_started(live, &execution).await {

@@ -7,7 +7,7 @@ use crate::live::Live;
 use crate::ports::{ExecutionKey, Lease, Note};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stepwell_core::execution::{Command, Entry, RunState, outstanding};
+use stepwell_core::execution::{Command, Entry, Execution, RunState, outstanding};
 use stepwell_core::time::Timestamp;
 
 /// Executions and journal lines are read this many at a time.
@@ -57,15 +57,18 @@ async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]
             return None;
         }
     };
+    let strikes = most_strikes(&live.execution());
+    if !notes.is_empty() || strikes > 0 {
+        live.be_careful();
+    }
     engine.inner.live.insert(Arc::clone(&live));
-    for note in notes {
+    for note in notes.iter().filter(|note| is_known(&live.execution(), note)) {
         // Commits the strike. The attempt itself is run below, alone: what the entry asks for is left to `outstanding`.
         engine.record_loss(&live, &Entry::AttemptLost { run: note.run, attempt: note.attempt }).await;
     }
     let execution = live.execution();
     let commands = outstanding(&execution);
-    let active = |state| matches!(state, RunState::Active { .. });
-    let strikes = execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0);
+    let strikes = most_strikes(&execution);
     // What was struck before is still suspect, although the last end came before its turn.
     if notes.is_empty() && strikes == 0 {
         engine.carry_out(&live, &commands);
@@ -76,6 +79,19 @@ async fn resume(engine: &Engine, key: ExecutionKey, lease: Lease, notes: &[Note]
         commands.into_iter().partition(|command| !matches!(command, Command::RunAttempt { .. }));
     engine.carry_out(&live, &timers);
     Some(Suspect { live, strikes, commands })
+}
+
+/// Whether the journal tells of the attempt. One of an effect-free function may have run while what led to it was not durable yet: it has
+/// never been, and if it ends the process again, it does so where the journal tells of it, because nothing of a suspect waits.
+fn is_known(execution: &Execution, note: &Note) -> bool {
+    let state = execution.run(note.run).map(|run| run.state);
+    matches!(state, Some(RunState::Active { attempt, .. }) if attempt >= note.attempt)
+        || matches!(state, Some(RunState::Waiting | RunState::Completed | RunState::Failed | RunState::Cancelled))
+}
+
+fn most_strikes(execution: &Execution) -> u32 {
+    let active = |state| matches!(state, RunState::Active { .. });
+    execution.runs.iter().filter(|run| active(run.state)).map(|run| run.strikes).max().unwrap_or(0)
 }
 
 /// Executions that ran when the process ended resume one at a time, the most suspicious first, so that one poisonous function is found

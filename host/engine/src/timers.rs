@@ -28,6 +28,8 @@ pub enum Wake {
         /// Of which step run.
         run: RunIx,
     },
+    /// What has happened and waits for its commit has waited long enough.
+    Settle(ExecutionKey),
     /// The execution may have been quiet for a while: is it to be parked?
     Rest(ExecutionKey),
     /// A parked execution must be back in memory.
@@ -40,6 +42,7 @@ impl Wake {
             Self::Attempt { execution, .. }
             | Self::Timer { execution, .. }
             | Self::Deadline(execution)
+            | Self::Settle(execution)
             | Self::Rest(execution)
             | Self::Rouse(execution) => *execution,
         }
@@ -64,14 +67,18 @@ struct Set {
 impl Timers {
     /// Adds one.
     pub fn add(&self, at: Timestamp, wake: Wake) {
-        {
+        let is_next = {
             let mut set = self.lock();
             set.added += 1;
             let number = set.added;
             set.of.insert((wake.execution(), at, number));
             set.due.insert((at, number), wake);
+            set.due.first_key_value().is_some_and(|(first, _)| *first == (at, number))
+        };
+        // Whoever waits for an earlier one looks again when that has come.
+        if is_next {
+            self.changed.notify_one();
         }
-        self.changed.notify_one();
     }
 
     /// An execution ended: nothing of it is due any more.

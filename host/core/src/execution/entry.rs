@@ -317,6 +317,9 @@ pub struct Pin {
     /// What this version of it wants; what it gets is decided when it asks.
     #[serde(default, skip_serializing_if = "Grants::is_empty")]
     pub grants: Grants,
+    /// Whether it can have no effect outside of its execution: what its component imports says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub effect_free: bool,
 }
 
 /// Limits of one execution (`limits.md`).

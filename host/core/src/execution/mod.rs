@@ -6,6 +6,7 @@
 mod apply;
 mod chunks;
 mod control;
+mod effects;
 mod entry;
 mod failing;
 mod frames;
@@ -28,6 +29,7 @@ pub(crate) mod tests;
 
 pub use apply::{Applied, Illegal, Stale, apply, outstanding, replay};
 pub use chunks::Chunks;
+pub use effects::{is_effect_free, may_be_held};
 pub use entry::{
     Answer, AttemptUsage, Command, Entry, ExecutionLimits, Kept, Parent, Pin, Reported, Rerun, Started, Trigger,
 };

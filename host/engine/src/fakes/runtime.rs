@@ -19,10 +19,12 @@ pub struct FakeRuntime {
     behaviour: Box<dyn Fn(Invocation, Arc<dyn Host>) -> Answer + Send + Sync>,
     calls: Arc<Mutex<Vec<Invocation>>>,
     log: Vec<LogLine>,
+    /// Which artifacts can have effects.
+    effects: fn(&[u8]) -> bool,
 }
 
 impl FakeRuntime {
-    /// Functions that answer at once.
+    /// Functions that answer at once, and could have effects.
     pub fn new(behaviour: impl Fn(&Invocation) -> Result<Payload, Fault> + Send + Sync + 'static) -> Self {
         Self::slow(move |invocation| {
             let answer = behaviour(&invocation);
@@ -37,7 +39,13 @@ impl FakeRuntime {
 
     /// Functions that ask their host.
     pub fn asking(behaviour: impl Fn(Invocation, Arc<dyn Host>) -> Answer + Send + Sync + 'static) -> Self {
-        Self { behaviour: Box::new(behaviour), calls: Arc::default(), log: Vec::new() }
+        Self { behaviour: Box::new(behaviour), calls: Arc::default(), log: Vec::new(), effects: |_| true }
+    }
+
+    /// Only these artifacts can have effects: results of the others may wait for their commit.
+    #[must_use]
+    pub fn with_effects(self, effects: fn(&[u8]) -> bool) -> Self {
+        Self { effects, ..self }
     }
 
     /// With functions that log these lines in each call.
@@ -59,7 +67,8 @@ impl Runtime for FakeRuntime {
         let meta = FunctionMeta::default();
         let digest = Digest(Sha256::digest(&artifact.bytes).into());
         let kind = if artifact.form == Form::JavaScript { Kind::JavaScript } else { Kind::Component };
-        Ok(Prepared { digest, kind, functions: vec![meta], imports: Vec::new(), compile_ms: 0 })
+        let effect = (self.effects)(&artifact.bytes).then(|| "stepwell:capabilities/events@1.0.0".to_owned());
+        Ok(Prepared { digest, kind, functions: vec![meta], imports: effect.into_iter().collect(), compile_ms: 0 })
     }
 
     async fn invoke(&self, invocation: Invocation, host: Arc<dyn Host>) -> Outcome {

@@ -76,8 +76,18 @@ impl Function {
     #[must_use]
     pub fn pin(&self) -> Pin {
         let grants = self.grants.wanted.clone();
-        Pin { component: self.digest, function: self.name.clone(), grants }
+        let effect_free = !self.imports.wanted.iter().any(|name| has_effects(name));
+        Pin { component: self.digest, function: self.name.clone(), grants, effect_free }
     }
+}
+
+/// Interfaces over which a function changes something outside of its execution (`sandbox.md`, section 5). Reading is no effect: a step that
+/// runs again may read something else, and nobody has seen what it read before.
+const EFFECTS: [&str; 3] =
+    ["wasi:http/outgoing-handler", "stepwell:capabilities/key-value", "stepwell:capabilities/events"];
+
+fn has_effects(import: &str) -> bool {
+    EFFECTS.contains(&import.split('@').next().unwrap_or(import))
 }
 
 /// An upload.

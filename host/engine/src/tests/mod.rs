@@ -7,6 +7,7 @@ mod approvals;
 mod callbacks;
 mod control;
 mod crashes;
+mod effects;
 mod events;
 mod following;
 mod hosts;

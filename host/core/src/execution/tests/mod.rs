@@ -88,6 +88,7 @@ impl<'a> World<'a> {
                     component: Digest([0; 32]),
                     function: (*id).to_owned(),
                     grants: crate::grants::Grants::default(),
+                    effect_free: true,
                 },
             )
         };

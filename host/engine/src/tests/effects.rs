@@ -1,0 +1,210 @@
+//! Results of functions without effects wait for the next commit that must be: few commits, and nobody sees what a crash could take back.
+
+use super::*;
+use tokio::sync::Notify;
+
+/// No function has effects.
+const NONE: fn(&[u8]) -> bool = |_| false;
+
+/// So many functions, one after the other: `s0`, `s1`, ...
+fn chain(steps: usize) -> Value {
+    let step = |n: usize| json!({"id": format!("s{n}"), "type": "function", "function": format!("s{n}"), "next": format!("s{}", n + 1)});
+    let mut steps: Vec<Value> = (0..steps).map(step).collect();
+    let _ = steps.last_mut().and_then(Value::as_object_mut).and_then(|last| last.remove("next"));
+    json!({"id": "chain", "steps": steps})
+}
+
+/// What running the workflow once costs, and what it comes to.
+fn cost(workflow: &Value, effects: fn(&[u8]) -> bool) -> (u64, Value) {
+    let mut disk = Disk::new();
+    let id = workflow["id"].as_str().expect("an id").to_owned();
+    let store = Arc::clone(&disk.store);
+    let workflow = workflow.clone();
+    let runtime = FakeRuntime::new(own_step).with_effects(effects);
+    let answer = disk.life(runtime, |engine| async move {
+        deploy(&engine, workflow).await.expect("deploys");
+        let before = store.accepted();
+        let answer = run(&engine, &id).await;
+        (store.accepted() - before, answer)
+    });
+    let (commits, answer) = answer.expect("lives");
+    let id = answer["executionId"].as_str().expect("id").to_owned();
+    let lines = disk.journal(&id).len() as u64;
+    assert_eq!(answer["status"], "completed");
+    (commits, json!({"result": answer["result"], "lines": lines}))
+}
+
+#[test]
+fn chains_without_effects_cost_few_commits() {
+    for steps in [1, 2, 63, 64, 65, 200] {
+        let (commits, free) = cost(&chain(steps), NONE);
+        assert!(commits <= 2 + (steps as u64).div_ceil(64), "{steps} steps cost {commits} commits");
+        let (all, effectful) = cost(&chain(steps), |_| true);
+        assert_eq!((all, &free), (1 + steps as u64, &effectful), "{steps}: the same journal, in other parts");
+    }
+}
+
+#[test]
+fn a_large_result_does_not_wait() {
+    let mut disk = Disk::new();
+    let large = |_: &Invocation| Ok(Payload::from_value(&json!("x".repeat(700 << 10))));
+    let store = Arc::clone(&disk.store);
+    let runtime = FakeRuntime::new(large).with_effects(NONE);
+    let commits = disk.life(runtime, |engine| async move {
+        deploy(&engine, chain(5)).await.expect("deploys");
+        let before = store.accepted();
+        run(&engine, "chain").await;
+        store.accepted() - before
+    });
+    assert_eq!(commits, Some(4), "the start, two pairs of results, and the end");
+}
+
+/// Effects only in `mail` and `ship`.
+const SOME: fn(&[u8]) -> bool = |artifact| matches!(artifact, b"mail" | b"ship");
+
+/// Panics if a function with effects is called before all that led to it is durable.
+fn only_after_commits(store: &MemoryStore, call: &Invocation) {
+    let id = call.context.execution_id.parse().expect("id");
+    let lines = store.journal(ExecutionKey { tenant: TENANT, id }, 0, 100);
+    let Some(lines) = futures_util::FutureExt::now_or_never(lines) else { return }; // it has died already
+    let needed = match call.context.step.as_str() {
+        "mail" => 2,
+        "ship" => 4,
+        _ => return,
+    };
+    let durable = lines.expect("reads").len();
+    assert!(durable >= needed, "{} was called after {durable} lines of {needed}", call.context.step);
+}
+
+#[test]
+fn crash_at_every_commit_of_held_results() {
+    for (effects, some) in [(NONE, false), (SOME, true)] {
+        let (commits, expected) = cost(&order(), effects);
+        let first = FIRST_COMMIT + 6; // behind five functions and the workflow
+        for point in [FaultPoint::Before, FaultPoint::After, FaultPoint::Unsure, FaultPoint::Refuse] {
+            for commit in first..first + commits {
+                let mut disk = Disk::new();
+                disk.store.fail_at(commit, point);
+                let answer = (0..3).find_map(|_| {
+                    let store = Arc::clone(&disk.store);
+                    let checked = move |call: &Invocation| {
+                        if some {
+                            only_after_commits(&store, call);
+                        }
+                        own_step(call)
+                    };
+                    disk.life(FakeRuntime::new(checked).with_effects(effects), |engine| async move {
+                        let _ = deploy(&engine, order()).await; // what could not be written is written in the next life
+                        run(&engine, "order").await
+                    })
+                });
+                let answer = answer.expect("it ends");
+                assert_eq!(answer["result"], expected["result"], "{point:?} at {commit}");
+                let journal = disk.journal(answer["executionId"].as_str().expect("id"));
+                assert_eq!(json!(journal.len()), expected["lines"], "{point:?} at {commit}: nothing is recorded twice");
+                for (step, keys) in disk.calls_by_step() {
+                    assert!(keys.iter().all(|key| *key == keys[0]), "{commit}: {step} kept its idempotency key");
+                }
+            }
+        }
+    }
+}
+
+/// A runtime whose `s2` waits until it is told.
+fn stops_at_s2(told: &Arc<Notify>) -> FakeRuntime {
+    let told = Arc::clone(told);
+    let slow = FakeRuntime::slow(move |call| {
+        let told = Arc::clone(&told);
+        Box::pin(async move {
+            if call.context.step == "s2" {
+                told.notified().await;
+            }
+            own_step(&call)
+        })
+    });
+    slow.with_effects(NONE)
+}
+
+async fn steps_seen(engine: &Engine, id: &str, wait_ms: u64) -> Vec<String> {
+    let answer = engine.status(TENANT, id, Some(Duration::from_millis(wait_ms))).await.expect("answers");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    let done = |(step, seen): (&String, &Value)| (seen["status"] == "completed").then(|| step.clone());
+    answer["steps"].as_object().into_iter().flatten().filter_map(done).collect()
+}
+
+#[test]
+fn nobody_sees_what_is_not_durable_and_it_is_soon() {
+    let (mut disk, told) = (Disk::new(), Arc::new(Notify::new()));
+    let seen = disk.life(stops_at_s2(&told), |engine| async move {
+        deploy(&engine, chain(4)).await.expect("deploys");
+        let id = engine.start_execution(TENANT, request("chain", None)).await.expect("starts").to_string();
+        let at_once = steps_seen(&engine, &id, 10).await;
+        let lines = engine.history(TENANT, &id, (0, 100)).await.expect("reads").items.len();
+        let soon = steps_seen(&engine, &id, 60).await;
+        let more = engine.history(TENANT, &id, (0, 100)).await.expect("reads").items.len();
+        told.notify_one();
+        let end = finished(&engine, &id).await["status"].clone();
+        (at_once, lines, soon, more, end)
+    });
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(seen, Some((names(&[]), 1, names(&["s0", "s1"]), 3, json!("completed"))));
+}
+
+#[test]
+fn whoever_stops_it_stops_what_has_happened() {
+    let (mut disk, told) = (Disk::new(), Arc::new(Notify::new()));
+    let id = disk.life(stops_at_s2(&told), |engine| async move {
+        deploy(&engine, chain(4)).await.expect("deploys");
+        let id = engine.start_execution(TENANT, request("chain", None)).await.expect("starts").to_string();
+        steps_seen(&engine, &id, 10).await;
+        engine.control(TENANT, &id, crate::Control::Cancel { reason: None }, None).await.expect("is cancelled");
+        id
+    });
+    let journal = disk.journal(&id.expect("lives"));
+    assert_eq!(journal.len(), 4, "the start, two results, and the cancel: {journal:?}");
+    assert!(matches!(journal.last(), Some(Entry::Cancelled { .. })));
+}
+
+#[test]
+fn a_shutdown_keeps_what_was_computed() {
+    let (mut disk, told) = (Disk::new(), Arc::new(Notify::new()));
+    let id = disk.life(stops_at_s2(&told), |engine| async move {
+        deploy(&engine, chain(4)).await.expect("deploys");
+        let id = engine.start_execution(TENANT, request("chain", None)).await.expect("starts").to_string();
+        steps_seen(&engine, &id, 10).await;
+        engine.inner.live.stop_all();
+        engine.shutdown().await;
+        id
+    });
+    assert_eq!(disk.journal(&id.expect("lives")).len(), 3);
+}
+
+#[test]
+fn a_poisonous_function_behind_held_results_is_found() {
+    let mut disk = Disk::new();
+    let mut lives = 0;
+    let answer = loop {
+        lives += 1;
+        let store = Arc::clone(&disk.store);
+        let dies = FakeRuntime::slow(move |call| {
+            let store = Arc::clone(&store);
+            Box::pin(async move {
+                if call.context.step == "s3" {
+                    store.crash();
+                    std::future::pending::<()>().await;
+                }
+                own_step(&call)
+            })
+        });
+        let answer = disk.life(dies.with_effects(NONE), |engine| async move {
+            deploy(&engine, chain(5)).await.expect("deploys");
+            run(&engine, "chain").await
+        });
+        if let Some(answer) = answer {
+            break answer;
+        }
+        assert!(lives < 8, "it dies again and again");
+    };
+    assert_eq!((&answer["status"], &answer["errorDetails"]["step"]), (&json!("failed"), &json!("s3")), "{answer}");
+    assert_eq!(lives, 5, "once before the journal told of it, three strikes, and the end");
+}
