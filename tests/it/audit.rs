@@ -1,7 +1,10 @@
 //! The audit log: every operation that changes something leaves a line, and nothing else does.
 
 use crate::described::DOCUMENT;
+use crate::progress::under_way;
+use crate::raw::Raw;
 use crate::support::{Answer, Client, Server};
+use crate::uploads::bomb;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -132,6 +135,15 @@ fn administration(all: &mut Changes<'_>) {
     all.change("DELETE /functions/{id}", &["f"], &json!({}));
 }
 
+fn uploads(all: &mut Changes<'_>, server: &Server) {
+    let mut raw = Raw::connect(server);
+    raw.upload("PUT /functions/bomb", &bomb());
+    let upload = under_way(all.client);
+    all.change("DELETE /uploads/{id}", &[&id(&upload, "id")], &json!({}));
+    let (status, _, body) = raw.answer();
+    assert_eq!((status, &body["code"]), (409, &json!("upload_cancelled")));
+}
+
 #[test]
 fn every_change_leaves_a_line() {
     let mut server = Server::start();
@@ -140,6 +152,7 @@ fn every_change_leaves_a_line() {
     definitions(&mut all);
     executions(&mut all);
     administration(&mut all);
+    uploads(&mut all, &server);
     for (path, item) in DOCUMENT["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
             let name = format!("{} {path}", method.to_ascii_uppercase());

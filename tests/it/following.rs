@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
-struct Event {
+pub struct Event {
     id: Option<String>,
-    kind: String,
-    data: Value,
+    pub kind: String,
+    pub data: Value,
 }
 
 /// An answer that goes on.
-struct Events {
+pub struct Events {
     raw: Raw,
     text: String,
     read: VecDeque<Event>,
@@ -28,6 +28,11 @@ impl Events {
     fn at(server: &Server, path: &str, headers: &str) -> Self {
         let mut raw = Raw::connect(server);
         raw.request(&format!("GET {path}"), &format!("{headers}\r\n"));
+        Self::of(raw).1
+    }
+
+    /// What a request that was sent is answered: the head, and the events.
+    pub fn of(mut raw: Raw) -> (String, Self) {
         let (status, head) = raw.head();
         assert_eq!(status, 200, "{head}");
         assert!(head.contains("content-type: text/event-stream\r\n") && head.contains("cache-control: no-cache\r\n"));
@@ -35,11 +40,11 @@ impl Events {
             head.contains("x-accel-buffering: no\r\n") && head.contains("transfer-encoding: chunked\r\n"),
             "{head}"
         );
-        Self { raw, text: String::new(), read: VecDeque::new() }
+        (head, Self { raw, text: String::new(), read: VecDeque::new() })
     }
 
     /// `None`: the answer is complete.
-    fn next(&mut self) -> Option<Event> {
+    pub fn next(&mut self) -> Option<Event> {
         while self.read.is_empty() {
             self.text += &self.raw.chunk()?;
             while let Some((block, rest)) = self.text.split_once("\n\n") {

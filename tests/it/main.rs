@@ -31,6 +31,7 @@ mod outgoing;
 mod parking;
 mod pictures;
 mod planted;
+mod progress;
 mod providers;
 mod raw;
 mod rotation;

@@ -21,6 +21,10 @@ impl Raw {
     /// A whole request with a body of any bytes.
     pub fn upload(&mut self, line: &str, bytes: &[u8]) {
         self.request(line, &format!("content-type: application/wasm\r\ncontent-length: {}\r\n\r\n", bytes.len()));
+        self.bytes(bytes);
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).expect("sends");
     }
 

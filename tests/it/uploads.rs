@@ -102,7 +102,7 @@ fn compiled_code_outlives_a_restart_and_its_loss_is_repaired() {
 }
 
 /// It keeps the compiler at work for longer than the compiler may work.
-fn bomb() -> Vec<u8> {
+pub fn bomb() -> Vec<u8> {
     let branches = "(if (local.get 0) (then (local.set 1 (i32.add (local.get 2) (local.get 3)))))".repeat(16_000);
     let functions = format!("(func (param i32) (local i32 i32 i32 i32 i32 i32 i32 i32) {branches})").repeat(60);
     let text = format!(
@@ -114,7 +114,7 @@ fn bomb() -> Vec<u8> {
 }
 
 /// The process that compiles.
-fn compiler(server: &Server) -> i32 {
+pub fn compiler(server: &Server) -> i32 {
     loop {
         if let Some(pid) = children(server, "compile-component").first() {
             return *pid;

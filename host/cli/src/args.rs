@@ -2,8 +2,8 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use stepwell_server::IpNet;
 use stepwell_server::grants::HttpGrant;
+use stepwell_server::IpNet;
 
 /// A server for business workflows whose functions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -21,6 +21,9 @@ pub enum Command {
     Serve(ServeOptions),
     /// Show an order being fulfilled by real components, by a server that is killed in the middle of it
     Demo(DemoOptions),
+    /// Upload a function, and show how far it is
+    #[command(after_help = KEY_VARIABLES)]
+    Deploy(DeployOptions),
     /// Draw a workflow
     Graph(GraphOptions),
     /// Draw an execution: the state of each step, attempts, times, errors
@@ -205,6 +208,25 @@ pub struct Output {
     /// Where the server is
     #[command(flatten)]
     pub server: ServerOptions,
+}
+
+/// Options of `deploy`.
+#[derive(Debug, clap::Args)]
+pub struct DeployOptions {
+    /// A component or a core module, or a JavaScript module (.js, .mjs)
+    pub file: PathBuf,
+    /// The function's id [default: the file's name without its ending]
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Of several functions of a component, only this one, under the id itself
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// What it may use besides computing, such as {"config": ["REGION"]}
+    #[arg(long, value_name = "JSON")]
+    pub grants: Option<String>,
+    /// How it is shown
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// What can be done with tenants. It needs an admin key of the default tenant.

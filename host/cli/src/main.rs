@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod demo;
+mod deploy;
 mod look;
 mod manage;
 mod serve;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Command::RunGuests => return serve::run_guests(),
         Command::Serve(options) => serve::serve(options),
         Command::Demo(options) => demo::demo(&options),
+        Command::Deploy(options) => deploy::deploy(&options),
         Command::Graph(options) => look::graph(&options),
         Command::Show(options) => look::show(&options),
         Command::Tenant { command } => manage::tenant(&command),

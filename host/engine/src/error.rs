@@ -11,7 +11,7 @@ pub enum Error {
     #[error("there is no {what} {id:?}")]
     NotFound {
         /// `workflow`, `revision`, `function`, `version`, `agent`, `execution`, `approval`, `secret`,
-        /// `tenant`, `key`.
+        /// `tenant`, `key`, `upload`.
         what: &'static str,
         /// What was asked for.
         id: String,

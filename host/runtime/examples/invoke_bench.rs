@@ -11,6 +11,7 @@ use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
     Artifact, ComponentSource, Invocation, InvocationContext, InvocationLimits, NoHost, Prepared, Runtime, StoreError,
+    Uploading,
 };
 use stepwell_runtime::{CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, WasmtimeRuntime, WorkerConfig};
 
@@ -87,7 +88,7 @@ async fn measure(artifact: Artifact, mode: Mode) -> f64 {
         Mode::Pool | Mode::OnDemand => Arc::new(WasmtimeRuntime::new(&config).expect("runtime")),
         Mode::Process => Arc::new(ProcessRuntime::new(&config, WorkerConfig::new(guests)).expect("runtime")),
     };
-    let prepared = sandbox.prepare(TenantId::DEFAULT, artifact).await.expect("fits");
+    let prepared = sandbox.prepare(TenantId::DEFAULT, artifact, &Uploading::default()).await.expect("fits");
     let invocation = invocation(&prepared);
     sandbox.invoke(invocation.clone(), NoHost::shared()).await.result.expect("answer");
     let start = Instant::now();

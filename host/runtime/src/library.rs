@@ -10,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
-use stepwell_engine::ports::{ComponentSource, Fault, Prepared, RuntimeError};
+use stepwell_engine::ports::{ComponentSource, Fault, Phase, Prepared, RuntimeError, Uploading};
 use wasmtime::Engine;
 
 /// What an artifact is before it is loaded.
@@ -51,7 +51,12 @@ impl Library {
     }
 
     /// Checks and compiles an upload, unless its compiled code is at hand.
-    pub(crate) async fn prepare(&self, tenant: TenantId, artifact: &Bytes) -> Result<Prepared, RuntimeError> {
+    pub(crate) async fn prepare(
+        &self,
+        tenant: TenantId,
+        artifact: &Bytes,
+        upload: &Uploading,
+    ) -> Result<Prepared, RuntimeError> {
         let most = self.component_bytes;
         if artifact.len() > most {
             let message = format!("the upload has {} bytes; at most {most} are accepted", artifact.len());
@@ -61,12 +66,14 @@ impl Library {
         if let Some((facts, _)) = self.read(digest).await? {
             return Ok(prepared(digest, facts, 0));
         }
+        upload.reached(Phase::Waiting);
         let turn = self.compiler.turn(Some(tenant)).await?;
+        upload.reached(Phase::Scanning);
         // Somebody else may have uploaded the same meanwhile.
         if let Some((facts, _)) = self.read(digest).await? {
             return Ok(prepared(digest, facts, 0));
         }
-        let compiled = self.compile((digest, World::Function), artifact, &turn).await?;
+        let compiled = self.compile((digest, World::Function), artifact, (&turn, upload)).await?;
         Ok(prepared(digest, compiled.facts, compiled.compile_ms))
     }
 
@@ -82,7 +89,8 @@ impl Library {
         }
         let uncompiled = |error: RuntimeError| Fault::Host(format!("the component cannot be compiled: {error}"));
         let turn = self.compiler.turn(Some(tenant)).await.map_err(uncompiled)?;
-        let compiled = self.compile((digest, World::Function), &artifact, &turn).await.map_err(uncompiled)?;
+        let compiled = self.compile((digest, World::Function), &artifact, (&turn, &Uploading::default())).await;
+        let compiled = compiled.map_err(uncompiled)?;
         Ok(Program::Component(compiled.code))
     }
 
@@ -93,7 +101,8 @@ impl Library {
             return Ok(code);
         }
         let turn = self.compiler.turn(None).await?;
-        let compiled = self.compile((digest, World::Runner), &self.runner_artifact, &turn).await;
+        let compiled =
+            self.compile((digest, World::Runner), &self.runner_artifact, (&turn, &Uploading::default())).await;
         // It is ours: what would be an upload's fault is a fault of this build.
         let compiled = compiled.map_err(|error| match error {
             RuntimeError::Unfit(unfit) => runner::broken(&unfit.message),
@@ -118,9 +127,9 @@ impl Library {
         &self,
         (digest, world): (Digest, World),
         artifact: &Bytes,
-        turn: &Turn,
+        (turn, upload): (&Turn, &Uploading),
     ) -> Result<Compiled, RuntimeError> {
-        let compiled = self.compiler.compile((world, artifact), turn).await?;
+        let compiled = self.compiler.compile((world, artifact), turn, upload).await?;
         let (engine, cache) = (self.engine.clone(), Arc::clone(&self.cache));
         blocking(move || {
             // Only the engine with the pool knows the pool's limits.

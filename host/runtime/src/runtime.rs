@@ -10,7 +10,9 @@ use crate::slices::{Slices, threads_for};
 use bytes::Bytes;
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
-use stepwell_engine::ports::{Artifact, Fault, Form, Host, Invocation, Outcome, Prepared, Runtime, RuntimeError};
+use stepwell_engine::ports::{
+    Artifact, Fault, Form, Host, Invocation, Outcome, Phase, Prepared, Runtime, RuntimeError, Uploading,
+};
 use tokio::task::{AbortHandle, JoinError};
 
 /// The port on wasmtime. Dropping it ends its threads; calls under way are stopped.
@@ -76,10 +78,18 @@ pub(crate) fn guest_threads(threads: usize, begin: fn()) -> std::io::Result<toki
 
 #[async_trait::async_trait]
 impl Runtime for WasmtimeRuntime {
-    async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
+    async fn prepare(
+        &self,
+        tenant: TenantId,
+        artifact: Artifact,
+        upload: &Uploading,
+    ) -> Result<Prepared, RuntimeError> {
         match artifact.form {
-            Form::JavaScript => self.check(tenant, artifact.bytes).await,
-            Form::Wasm => self.library.prepare(tenant, &artifact.bytes).await,
+            Form::JavaScript => {
+                upload.reached(Phase::Scanning);
+                self.check(tenant, artifact.bytes).await
+            }
+            Form::Wasm => self.library.prepare(tenant, &artifact.bytes, upload).await,
         }
     }
 

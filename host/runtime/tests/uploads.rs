@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{Artifact, Kind, NoHost, RuntimeError};
+use stepwell_engine::ports::{Artifact, Kind, NoHost, RuntimeError, Uploading};
 use stepwell_runtime::CompilerCommand;
 
 fn wat(text: &str) -> Vec<u8> {
@@ -169,7 +169,8 @@ async fn a_compiler_that_wants_too_much_memory_is_ended() {
 async fn unavailable(program: &str, args: &[&str]) -> bool {
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
     let sandbox = Sandbox::with(|config| config.compiler = CompilerCommand { program: program.into(), args });
-    let refused = sandbox.runtime.prepare(TenantId::DEFAULT, Artifact::wasm(guests::echo())).await;
+    let refused =
+        sandbox.runtime.prepare(TenantId::DEFAULT, Artifact::wasm(guests::echo()), &Uploading::default()).await;
     matches!(refused, Err(RuntimeError::Unavailable(_)))
 }
 
@@ -196,7 +197,7 @@ async fn the_compiler_sees_nothing_of_the_servers_environment() {
     let file = folder.path().join("environment");
     let args = vec!["-c".to_owned(), format!("env > {}", file.display())];
     let sandbox = Sandbox::with(|config| config.compiler = CompilerCommand { program: "/bin/sh".into(), args });
-    let _ = sandbox.runtime.prepare(TenantId::DEFAULT, Artifact::wasm(guests::echo())).await;
+    let _ = sandbox.runtime.prepare(TenantId::DEFAULT, Artifact::wasm(guests::echo()), &Uploading::default()).await;
     let seen = std::fs::read_to_string(&file).expect("written");
     let names: Vec<_> = seen.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert!(

@@ -109,6 +109,8 @@ const OPERATIONS: &[Operation] = &[
     op("DELETE", "/functions/{id}", DEPLOY, Some("function.delete")),
     op("GET", "/functions/{id}/versions", READ, None),
     op("POST", "/functions/{id}/rollback", DEPLOY, Some("function.rollback")),
+    op("GET", "/uploads", DEPLOY, None),
+    op("DELETE", "/uploads/{id}", DEPLOY, Some("upload.cancel")),
     op("GET", "/agents", READ, None),
     op("POST", "/agents", DEPLOY, Some("agent.create")),
     op("GET", "/agents/{id}", READ, None),

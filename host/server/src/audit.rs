@@ -57,6 +57,11 @@ impl Trail {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = acted;
     }
 
+    /// The same, for who notes it later: nobody else does.
+    pub fn taken(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.take())))
+    }
+
     fn take(&self) -> Option<Acted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

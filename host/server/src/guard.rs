@@ -4,6 +4,7 @@ use crate::access;
 use crate::audit::{self, Trail};
 use crate::error::{ApiError, Pending, Place};
 use crate::leftovers::Leftovers;
+use crate::presence::presence;
 use crate::routes::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -25,7 +26,10 @@ const TOKENS: [&str; 2] = ["/approve/", "/callbacks/"];
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let place = Place { path: without_token(request.uri().path()), request_id: request_id(&app, &request) };
     let method = request.method().clone();
-    let (request, leftovers) = Leftovers::of(request);
+    let (mut request, leftovers) = Leftovers::of(request);
+    // Dropped with this future, when whoever asks hangs up.
+    let (_here, present) = presence();
+    request.extensions_mut().insert(present);
     let answered = if is_told(&request) {
         // Also if the caller hangs up: nobody changes anything without a line.
         let engine = app.engine().clone();
@@ -55,13 +59,15 @@ fn is_told(request: &Request) -> bool {
 async fn run(app: App, mut request: Request, next: Next, place: Place) -> Response {
     let (trail, address) = (Trail::default(), audit::address(&request));
     request.extensions_mut().insert(trail.clone());
+    request.extensions_mut().insert(place.clone());
     let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await else { return panicked(&place) };
     let lines = audit::lines((trail, address), &response, &place);
     audit::note(&app, lines).await;
     with_problem(response, &place)
 }
 
-fn panicked(place: &Place) -> Response {
+/// A handler's panic as an answer.
+pub fn panicked(place: &Place) -> Response {
     tracing::error!(request_id = place.request_id, path = place.path, "a request panicked");
     let message = "the server failed; its log says why";
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into_problem(place)
@@ -74,7 +80,7 @@ fn without_token(path: &str) -> String {
 }
 
 /// Errors of ours get their body here; a bare error status of the framework becomes one of ours.
-fn with_problem(response: Response, place: &Place) -> Response {
+pub fn with_problem(response: Response, place: &Place) -> Response {
     if let Some(Pending(error)) = response.extensions().get::<Pending>().cloned() {
         let error = error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(error) = error {

@@ -16,11 +16,13 @@ mod openapi;
 mod outgoing;
 mod pages;
 mod preconditions;
+mod presence;
 mod routes;
 mod serve;
 mod socket;
 mod streams;
 mod system;
+mod under_way;
 mod uploads;
 mod webhook_body;
 

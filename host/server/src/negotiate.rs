@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 /// Ranges of an `Accept` header that are looked at; browsers send about eight.
-const RANGES: usize = 32;
+pub const RANGES: usize = 32;
 
 /// A form of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -2,7 +2,7 @@
 
 use crate::ports::{
     Artifact, Fault, Form, FunctionMeta, Host, Invocation, Kind, LogLine, Outcome, Prepared, Runtime, RuntimeError,
-    Usage,
+    Uploading, Usage,
 };
 use sha2::{Digest as _, Sha256};
 use std::future::Future;
@@ -63,7 +63,7 @@ impl FakeRuntime {
 
 #[async_trait::async_trait]
 impl Runtime for FakeRuntime {
-    async fn prepare(&self, _tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
+    async fn prepare(&self, _: TenantId, artifact: Artifact, _: &Uploading) -> Result<Prepared, RuntimeError> {
         let meta = FunctionMeta::default();
         let digest = Digest(Sha256::digest(&artifact.bytes).into());
         let kind = if artifact.form == Form::JavaScript { Kind::JavaScript } else { Kind::Component };

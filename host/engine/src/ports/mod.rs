@@ -7,6 +7,7 @@ mod listing;
 mod notes;
 mod runtime;
 mod store;
+mod uploading;
 
 pub use clock::{Clock, Entropy};
 pub use egress::{Connection, Egress, NoEgress};
@@ -24,3 +25,4 @@ pub use store::{
     Claim, CommitError, DiskUse, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line,
     OUTLINE_BYTES, Page, Record, RecordStatus, Store, StoreError, Transition,
 };
+pub use uploading::{Phase, UploadState, Uploading};

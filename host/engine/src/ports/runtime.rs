@@ -2,6 +2,7 @@
 
 use super::host::Host;
 use super::store::{Store, StoreError};
+use super::uploading::Uploading;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,9 +267,12 @@ pub trait Runtime: Send + Sync + 'static {
     ///
     /// An artifact describes itself afterwards: WebAssembly begins with a zero byte, which no accepted script does.
     ///
+    /// `upload` is told how far it is. Dropping the future ends the compilation.
+    ///
     /// # Errors
     /// [`RuntimeError::Unfit`] if the artifact is at fault.
-    async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError>;
+    async fn prepare(&self, tenant: TenantId, artifact: Artifact, upload: &Uploading)
+    -> Result<Prepared, RuntimeError>;
 
     /// Makes one call; what the guest asks for besides computing, this host answers. Never panics and never blocks the caller's thread;
     /// dropping the future stops the guest.

@@ -3,7 +3,7 @@
 use super::revisions::changed_by_others;
 use super::{CHANGES_AT_ONCE, LISTED, Precondition, Registry, numbered, read, removal, write};
 use crate::Error;
-use crate::ports::{Artifact, DocumentKind, Expect, Form, FunctionMeta, Kind, Prepared, Transition};
+use crate::ports::{Artifact, DocumentKind, Expect, Form, FunctionMeta, Kind, Prepared, Transition, Uploading};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -101,12 +101,15 @@ pub struct Upload {
     pub artifact: Artifact,
     /// What its functions may use, beside what their metadata asks for.
     pub grants: Grants,
+    /// How far it is.
+    pub progress: Uploading,
 }
 
 impl Upload {
     /// An upload of all functions of an artifact, which asks for nothing.
     pub fn new(id: impl Into<String>, artifact: Artifact) -> Self {
-        Self { id: id.into(), function: None, artifact, grants: Grants::default() }
+        let progress = Uploading::default();
+        Self { id: id.into(), function: None, artifact, grants: Grants::default(), progress }
     }
 
     fn bytes(&self) -> &Bytes {
@@ -141,7 +144,8 @@ impl Registry {
     /// As [`Registry::deploy`], if the precondition is true of each function that the artifact brings.
     ///
     /// # Errors
-    /// As [`Registry::deploy`], and [`Error::PreconditionFailed`]: then nothing is registered.
+    /// As [`Registry::deploy`], [`Error::PreconditionFailed`], and [`Error::Conflict`] `upload_cancelled` if somebody ends it: then nothing is
+    /// registered.
     pub async fn deploy_if(
         &self,
         tenant: TenantId,
@@ -151,7 +155,7 @@ impl Registry {
         check_id(&upload.id)?;
         self.check_size(tenant, &upload)?;
         self.check_stored(tenant)?;
-        let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
+        let prepared = self.prepare(tenant, &upload).await?;
         let chosen = choose(&upload, &prepared)?;
         let most = self.allowances.of(tenant).functions;
         let known = self.all(tenant, DocumentKind::Function, LISTED.max(most)).await?;
@@ -167,6 +171,9 @@ impl Registry {
             let current = self.function(tenant, id).await?.map(|function| function.version);
             precondition.check("the function", current)?;
         }
+        if !upload.progress.begin_storing() {
+            return Err(cancelled());
+        }
         self.keep_artifact(tenant, &upload, known.iter().map(|(_, bytes)| bytes), prepared.digest).await?;
         let mut functions = Vec::with_capacity(chosen.len());
         for (id, meta) in chosen {
@@ -174,6 +181,16 @@ impl Registry {
             functions.push(self.register(tenant, function, precondition).await?);
         }
         Ok(Deployed { functions, compile_ms: prepared.compile_ms, warnings: Vec::new() })
+    }
+
+    /// Checked and compiled, unless somebody ends the upload before.
+    async fn prepare(&self, tenant: TenantId, upload: &Upload) -> Result<Prepared, Error> {
+        let prepared = self.runtime.prepare(tenant, upload.artifact.clone(), &upload.progress);
+        tokio::select! {
+            biased;
+            () = upload.progress.cancelled() => Err(cancelled()),
+            prepared = prepared => Ok(prepared?),
+        }
     }
 
     /// The bytes come first: a function never refers to what is not there. They count once for all functions that run them now.
@@ -211,7 +228,7 @@ impl Registry {
     pub(super) async fn check_upload(&self, tenant: TenantId, upload: &Upload) -> Result<Vec<String>, Error> {
         check_id(&upload.id)?;
         self.check_size(tenant, upload)?;
-        let prepared = self.runtime.prepare(tenant, upload.artifact.clone()).await?;
+        let prepared = self.prepare(tenant, upload).await?;
         Ok(choose(upload, &prepared)?.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -345,6 +362,11 @@ fn check_id(id: &str) -> Result<(), Error> {
         return Err(Error::Refused { code: "invalid_id", message });
     }
     Ok(())
+}
+
+fn cancelled() -> Error {
+    let message = "the upload was cancelled before it was stored; nothing of it was registered".to_owned();
+    Error::Conflict { code: "upload_cancelled", message }
 }
 
 /// Which functions are registered under which ids.

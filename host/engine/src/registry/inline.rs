@@ -36,7 +36,7 @@ impl Registry {
         definition: &mut Map<String, Value>,
     ) -> Result<(), Error> {
         for Inline { id, pointer, artifact, grants } in take(definition).map_err(Error::InvalidDefinition)? {
-            match self.deploy(tenant, Upload { id, function: None, artifact, grants }).await {
+            match self.deploy(tenant, Upload { grants, ..Upload::new(id, artifact) }).await {
                 Ok(_) => {}
                 Err(Error::InvalidScript { message, .. }) => {
                     return Err(Error::InvalidDefinition(vec![Fault::new(pointer, "invalid_script", message)]));

@@ -3,7 +3,7 @@
 use super::frame::{Answer, Header, Refusal, refuse};
 use super::unfit::Code;
 use super::world::World;
-use super::{features, limits, meta, scan, world, wrap};
+use super::{features, limits, meta, progress, scan, world, wrap};
 use crate::cache::Facts;
 use crate::engine::{compatibility, compiling, compiling_without_compiler};
 use crate::loaded::{Loaded, Misfit};
@@ -59,7 +59,7 @@ fn end_with_parent() -> std::io::Result<()> {
     std::thread::Builder::new().name("parent".to_owned()).stack_size(WATCH_STACK_BYTES).spawn(watch).map(drop)
 }
 
-fn write(answer: &Answer, code: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(answer: &Answer, code: &[u8]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, answer)?;
     out.write_all(b"\n")?;
@@ -112,6 +112,7 @@ fn compile(engine: &Engine, artifact: &[u8], world: World) -> Result<(Answer, Ve
     let scan = scan::scan(&component)?;
     let imports = world::check(&scan, world)?;
     let functions = meta::read(scan.metadata())?;
+    progress::tell(scan.functions);
     let start = clock::now();
     let compiled = Component::from_binary(engine, &component).map_err(|error| too_complex(&error))?;
     let compile_ms =

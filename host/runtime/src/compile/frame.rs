@@ -1,4 +1,5 @@
-//! What the child answers on its standard output: one line of JSON, then, after a success, the machine code to the end.
+//! What the child answers on its standard output: lines of JSON, of which the last is the answer and those before it tell of the progress;
+//! then, after a success, the machine code to the end.
 
 use super::unfit::{Code, unfit};
 use crate::cache::Facts;
@@ -20,6 +21,13 @@ pub(super) enum Answer {
     },
     /// The child is at fault.
     Unavailable(String),
+    /// Not the answer yet: so many functions of so many are compiled. Another line follows.
+    Progress {
+        /// How many.
+        done: u32,
+        /// Of how many.
+        of: u32,
+    },
 }
 
 /// What the child found.
@@ -49,6 +57,13 @@ impl From<Refusal> for Answer {
         let Unfit { message, .. } = unfit(refusal.code, refusal.message);
         Self::Unfit { code: refusal.code, message }
     }
+}
+
+/// What a line says of the progress, if it is not the answer.
+pub(super) fn progress(line: &[u8]) -> Option<(u32, u32)> {
+    // An answer may be long, and is read once.
+    let told = line.starts_with(b"{\"progress\"").then(|| serde_json::from_slice(line).ok()).flatten()?;
+    if let Answer::Progress { done, of } = told { Some((done, of)) } else { None }
 }
 
 /// The answer and the place where the code starts.

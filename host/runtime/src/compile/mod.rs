@@ -7,6 +7,7 @@ mod frame;
 mod limits;
 mod meta;
 mod parent;
+mod progress;
 mod scan;
 mod turns;
 mod unfit;

@@ -1,6 +1,6 @@
 //! The server's side of a compilation: starts the child, feeds it, bounds it, and judges how it ended.
 
-use super::frame::{Answer, parse};
+use super::frame::{Answer, parse, progress};
 use super::limits::to_environment;
 use super::turns::{Turn, Turns};
 use super::unfit::{Code, unfit};
@@ -15,8 +15,8 @@ use std::io::Result as IoResult;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::RuntimeError;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use stepwell_engine::ports::{RuntimeError, Uploading};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 /// Largest answer that is read: machine code is three to five times as large as its component, which has at most 64 MiB.
@@ -74,13 +74,14 @@ impl Compiler {
         &self,
         (world, artifact): (World, &Bytes),
         _turn: &Turn,
+        upload: &Uploading,
     ) -> Result<Compiled, RuntimeError> {
         let mut child = self.start(world).map_err(|error| {
             tracing::error!(program = %self.command.program.display(), %error, "the compiler does not start");
             RuntimeError::Unavailable(format!("it does not start: {error}"))
         })?;
         let deadline = clock::after(clock::now(), self.limits.wall);
-        let Some(ended) = clock::until(deadline, converse(&mut child, artifact)).await else {
+        let Some(ended) = clock::until(deadline, converse(&mut child, artifact, upload)).await else {
             if let Err(error) = child.kill().await {
                 tracing::warn!(%error, "a compiler that took too long could not be ended");
             }
@@ -117,7 +118,7 @@ impl Compiler {
             }
             Some((Answer::Unfit { code, message }, _)) => Err(unfit(code, message).into()),
             Some((Answer::Unavailable(message), _)) => Err(RuntimeError::Unavailable(message)),
-            None => {
+            Some((Answer::Progress { .. }, _)) | None => {
                 tracing::error!(error = ended.error, "the compiler's answer cannot be read");
                 Err(RuntimeError::Unavailable("its answer cannot be read".to_owned()))
             }
@@ -168,9 +169,9 @@ impl Compiler {
 }
 
 /// Writes the upload and reads the answer at the same time, so that neither side waits for the other's pipe.
-async fn converse(child: &mut Child, artifact: &Bytes) -> IoResult<Ended> {
+async fn converse(child: &mut Child, artifact: &Bytes, upload: &Uploading) -> IoResult<Ended> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (fed, output, error) = tokio::join!(feed(stdin, artifact), answer(stdout), complaint(stderr));
+    let (fed, output, error) = tokio::join!(feed(stdin, artifact), answer(stdout, upload), complaint(stderr));
     let status = child.wait().await?;
     if let Err(error) = fed {
         // The child may judge before it has read everything, or die; its status says more than a broken pipe.
@@ -185,9 +186,16 @@ async fn feed(stdin: Option<ChildStdin>, artifact: &Bytes) -> IoResult<()> {
     stdin.shutdown().await
 }
 
-async fn answer(stdout: Option<ChildStdout>) -> IoResult<Vec<u8>> {
-    let output = read(stdout, OUTPUT_BYTES).await?;
-    if output.len() as u64 == OUTPUT_BYTES {
+async fn answer(stdout: Option<ChildStdout>, upload: &Uploading) -> IoResult<Vec<u8>> {
+    let Some(stdout) = stdout else { return Ok(Vec::new()) };
+    let (mut stdout, mut output) = (BufReader::new(stdout.take(OUTPUT_BYTES)), Vec::new());
+    while stdout.read_until(b'\n', &mut output).await? > 0 {
+        let Some((done, of)) = progress(&output) else { break };
+        upload.compiled(done, of);
+        output.clear();
+    }
+    stdout.read_to_end(&mut output).await?;
+    if stdout.get_ref().limit() == 0 {
         return Err(std::io::Error::other("its answer is too large"));
     }
     Ok(output)

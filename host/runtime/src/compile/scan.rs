@@ -55,6 +55,8 @@ pub(super) struct Scan<'a> {
     pub(super) own_metadata: Vec<&'a [u8]>,
     /// Those of its core modules, in file order.
     pub(super) module_metadata: Vec<&'a [u8]>,
+    /// Functions of all core modules.
+    pub(super) functions: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -91,6 +93,7 @@ pub(super) fn scan(artifact: &[u8]) -> Result<Scan<'_>, Refusal> {
     for payload in Parser::new(0).parse_all(artifact) {
         walk.payload(payload.map_err(|error| invalid(&error))?)?;
     }
+    walk.scan.functions = walk.functions;
     Ok(walk.scan)
 }
 

@@ -13,7 +13,9 @@ use crate::scripts;
 use bytes::Bytes;
 use std::sync::Arc;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{Artifact, Fault, Form, Host, Invocation, Outcome, Prepared, Runtime, RuntimeError};
+use stepwell_engine::ports::{
+    Artifact, Fault, Form, Host, Invocation, Outcome, Phase, Prepared, Runtime, RuntimeError, Uploading,
+};
 use tokio::sync::Semaphore;
 
 /// Threads that look after the processes: they hand frames over, and compute nothing.
@@ -103,10 +105,18 @@ impl Drop for ProcessRuntime {
 
 #[async_trait::async_trait]
 impl Runtime for ProcessRuntime {
-    async fn prepare(&self, tenant: TenantId, artifact: Artifact) -> Result<Prepared, RuntimeError> {
+    async fn prepare(
+        &self,
+        tenant: TenantId,
+        artifact: Artifact,
+        upload: &Uploading,
+    ) -> Result<Prepared, RuntimeError> {
         match artifact.form {
-            Form::JavaScript => self.check(tenant, artifact.bytes).await,
-            Form::Wasm => self.library.prepare(tenant, &artifact.bytes).await,
+            Form::JavaScript => {
+                upload.reached(Phase::Scanning);
+                self.check(tenant, artifact.bytes).await
+            }
+            Form::Wasm => self.library.prepare(tenant, &artifact.bytes, upload).await,
         }
     }
 

@@ -17,7 +17,7 @@ use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{
     Artifact, ComponentSource, Fault, Invocation, InvocationContext, InvocationLimits, NoHost, Outcome, Prepared,
-    Runtime, RuntimeError, StoreError, Unfit,
+    Runtime, RuntimeError, StoreError, Unfit, Uploading,
 };
 use stepwell_runtime::{CacheKey, CompilerCommand, ProcessRuntime, RuntimeConfig, WasmtimeRuntime, WorkerConfig};
 
@@ -72,7 +72,7 @@ impl Sandbox {
 
     /// Uploads in the form that the artifact has.
     pub async fn upload_as(&self, artifact: Artifact) -> Result<Prepared, RuntimeError> {
-        let prepared = self.runtime.prepare(TenantId::DEFAULT, artifact.clone()).await?;
+        let prepared = self.runtime.prepare(TenantId::DEFAULT, artifact.clone(), &Uploading::default()).await?;
         self.originals.0.lock().expect("lock").insert(prepared.digest, artifact.bytes);
         Ok(prepared)
     }

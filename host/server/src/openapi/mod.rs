@@ -35,6 +35,7 @@ const POLICY: &str =
         (name = "workflows", description = "Definitions, revision by revision."),
         (name = "executions", description = "Runs of workflows: watched, controlled, looked at."),
         (name = "functions", description = "Sandboxed components and scripts, version by version."),
+        (name = "uploads", description = "Functions that are being checked and compiled."),
         (name = "events", description = "Business events, and what each of them started."),
         (name = "approvals", description = "What people are asked, and their answers."),
         (name = "schedules", description = "When workflows start by the clock."),

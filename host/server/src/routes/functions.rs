@@ -1,9 +1,10 @@
 //! `/functions`: uploads, lists, and direct calls.
 
+use super::deploying::{Sent, Wish, deploy};
 use super::grants::wanted;
 use super::listing::page;
 use super::workflows::PageParameters;
-use super::{App, about, json, json_text};
+use super::{App, json, json_text};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::extract::{self, Id, Parameters, Whole};
@@ -19,7 +20,7 @@ use stepwell_core::grants::Grants;
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_engine::ports::{Artifact, Form};
-use stepwell_engine::{Deployed, Error, Function, Upload};
+use stepwell_engine::{Deployed, Error, Function, Precondition, Upload};
 use utoipa::{IntoParams, ToSchema};
 
 /// What a body may have beside an artifact or an input, bytes.
@@ -128,14 +129,15 @@ pub struct UploadParameters {
     function: Option<String>,
 }
 
-/// `PUT /functions/{id}` with the bytes of an artifact.
+/// `PUT /functions/{id}` with the bytes of an artifact. `Accept: text/event-stream` tells how far it is: the events `received`, `waiting`, `scanning`, `compiling`
+/// and `storing`, each with the upload's id, then `done` with what it came to, or `error`. What is wrong with the request itself is answered with its own status.
 #[utoipa::path(
     put,
     path = "/functions/{id}",
     tag = "functions",
     params(("id" = String, Path, description = "A function"), ("if-match" = Option<String>, Header, description = "The `ETag` that the change is meant for"), ("if-none-match" = Option<String>, Header, description = "`*`: only if there is none"), ("stepwell-grants" = Option<String>, Header, description = "What it may use besides computing, as JSON"), UploadParameters),
     request_body(content((Vec<u8> = "application/wasm"), (String = "text/javascript"))),
-    responses((status = 200, description = "What it came to", body = shapes::Deployed))
+    responses((status = 200, description = "What it came to, or events that end with it", content((shapes::Deployed = "application/json"), (String = "text/event-stream"))))
 )]
 pub async fn upload(
     State(app): State<App>,
@@ -146,15 +148,14 @@ pub async fn upload(
 ) -> Result<Response, ApiError> {
     let headers = request.headers();
     let (conditions, form, grants) = (conditions(headers), form(headers), grants(headers));
-    let _turn = app.uploads().turn(caller.tenant).await?;
+    let sent = Sent::of(&request);
+    let turn = sent.turn(&app, caller.tenant).await?;
     // Read in any case: who still sends would not see what is wrong with the headers.
     let most = size(&app, caller.tenant, form.as_ref().map_or(Form::Wasm, |form| *form));
     let bytes = extract::bytes(request, most).await;
     let (conditions, artifact) = (conditions?, Artifact { form: form?, bytes: bytes? });
-    let upload = Upload { id, function: query.function, artifact, grants: grants? };
-    let deployed = app.engine().registry().deploy_if(caller.tenant, upload, &conditions).await?;
-    let deployed = app.engine().deployed(caller.tenant, deployed).await?;
-    answer(StatusCode::OK, &deployed)
+    let upload = Upload { function: query.function, grants: grants?, ..Upload::new(id, artifact) };
+    deploy(app, caller, Wish { upload, conditions, status: StatusCode::OK }, (sent, turn)).await
 }
 
 /// What the request says that its body is.
@@ -206,25 +207,24 @@ struct CreateBody {
     grants: Option<Value>,
 }
 
-/// `POST /functions` `{id, wasm}` or `{id, source}`: 201. `wasm` is base64, `source` the text of a JavaScript module.
+/// `POST /functions` `{id, wasm}` or `{id, source}`: 201. `wasm` is base64, `source` the text of a JavaScript module. `Accept: text/event-stream` as for `PUT`.
 #[utoipa::path(
     post,
     path = "/functions",
     tag = "functions",
     request_body = CreateBody,
-    responses((status = 201, description = "What it came to", body = shapes::Deployed))
+    responses((status = 201, description = "What it came to", body = shapes::Deployed), (status = 200, description = "Events that end with what it came to", body = String, content_type = "text/event-stream"))
 )]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
     let most = app.engine().limits_of(caller.tenant).component_bytes / 3 * 4 + ENVELOPE_BYTES;
-    let _turn = app.uploads().turn(caller.tenant).await?;
+    let sent = Sent::of(&request);
+    let turn = sent.turn(&app, caller.tenant).await?;
     let body: CreateBody = extract::typed(request, (most, "component_bytes")).await?;
     let artifact = artifact(body.wasm, body.source)?;
-    let id = body.id.clone();
     let grants = body.grants.as_ref().map(wanted).transpose()?.unwrap_or_default();
-    let upload = Upload { id: body.id, function: body.function, artifact, grants };
-    let deployed = app.engine().registry().deploy(caller.tenant, upload).await?;
-    let deployed = app.engine().deployed(caller.tenant, deployed).await?;
-    Ok(about(answer(StatusCode::CREATED, &deployed)?, &id))
+    let upload = Upload { function: body.function, grants, ..Upload::new(body.id, artifact) };
+    let wish = Wish { upload, conditions: Precondition::default(), status: StatusCode::CREATED };
+    deploy(app, caller, wish, (sent, turn)).await
 }
 
 /// The artifact of a JSON body: just one of the two.
@@ -246,7 +246,7 @@ fn artifact(wasm: Option<String>, source: Option<String>) -> Result<Artifact, Ap
 }
 
 /// One function as itself, several as `{functions}`; the compile time beside.
-fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError> {
+pub(super) fn answer(status: StatusCode, deployed: &Deployed) -> Result<Response, ApiError> {
     let (mut answer, version) = match deployed.functions.as_slice() {
         [only] => (serde_json::to_value(only).unwrap_or_default(), Some(only.version)),
         several => (json!({ "functions": several }), None),

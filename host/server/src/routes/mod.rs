@@ -7,6 +7,7 @@ mod callbacks;
 mod configuration;
 mod control;
 mod deliveries;
+mod deploying;
 mod events;
 mod executions;
 mod following;
@@ -22,6 +23,7 @@ mod schedules;
 mod secrets;
 mod store;
 mod tenants;
+mod uploads;
 mod usage;
 mod webhooks;
 mod workflows;
@@ -32,6 +34,7 @@ use crate::connections::told;
 use crate::error::ApiError;
 use crate::streams::Streams;
 use crate::system;
+use crate::under_way::UnderWay;
 use crate::uploads::Uploads;
 use crate::{guard, openapi};
 use axum::Router;
@@ -59,6 +62,7 @@ pub struct App {
     engine: Engine,
     entrance: Arc<Entrance>,
     uploads: Arc<Uploads>,
+    under_way: UnderWay,
     pictures: Arc<Semaphore>,
     streams: Streams,
     stopped: watch::Receiver<bool>,
@@ -71,6 +75,7 @@ impl App {
             engine,
             entrance: Arc::new(entrance),
             uploads: Arc::new(Uploads::new()),
+            under_way: UnderWay::default(),
             pictures: Arc::new(Semaphore::new(PICTURES)),
             streams: Streams::default(),
             stopped,
@@ -80,6 +85,11 @@ impl App {
     /// Turns for uploads.
     pub fn uploads(&self) -> &Uploads {
         &self.uploads
+    }
+
+    /// Uploads that are under way.
+    pub fn under_way(&self) -> &UnderWay {
+        &self.under_way
     }
 
     /// Turns for pictures; who waits for one holds nothing but its place.
@@ -154,6 +164,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(functions::read, functions::upload, functions::delete))
         .routes(routes!(functions::versions))
         .routes(routes!(functions::roll_back))
+        .routes(routes!(uploads::list))
+        .routes(routes!(uploads::cancel))
         .routes(routes!(grants::read, grants::put))
         .routes(routes!(configuration::list))
         .routes(routes!(configuration::read, configuration::put, configuration::delete))

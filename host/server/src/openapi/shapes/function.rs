@@ -82,3 +82,27 @@ pub struct DeployedFunctions {
     /// What the uploader may want to change.
     pub warnings: Vec<String>,
 }
+
+/// An upload that is under way.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Uploading {
+    /// `upl-…`
+    pub id: String,
+    /// The id that it is uploaded under.
+    pub function: String,
+    /// Who uploads.
+    pub by: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When its bytes were there, RFC 3339.
+    pub received_at: String,
+    /// `received`, `waiting`, `scanning`, `compiling` or `storing`.
+    pub phase: String,
+    /// Functions that are compiled.
+    #[schema(required = false)]
+    pub compiled: Option<u32>,
+    /// Of how many.
+    #[schema(required = false)]
+    pub functions: Option<u32>,
+}
