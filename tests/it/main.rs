@@ -46,6 +46,7 @@ mod tenant_loops;
 mod tenants;
 mod tokens;
 mod trigger_crashes;
+mod trusting;
 mod two_tenants;
 mod uploads;
 mod usage;

@@ -41,13 +41,13 @@ impl Service {
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-mine: 1\r\n\r\nhello";
 
-fn upload(client: &Client, grants: &Value) {
+pub fn upload(client: &Client, grants: &Value) {
     let headers = [("content-type", "application/wasm"), ("stepwell-grants", &*grants.to_string())];
     client.send("PUT", "/functions/calls-http", &headers, &guest("fixtures/calls_http")).ok(200);
 }
 
 /// Runs a workflow whose only step sends this request.
-fn run(client: &Client, request: &Value) -> Value {
+pub fn run(client: &Client, request: &Value) -> Value {
     client.run_step("calls-http", request, &json!({}))
 }
 

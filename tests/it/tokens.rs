@@ -4,13 +4,13 @@ use crate::support::Server;
 use serde_json::json;
 
 // A key whose private half is gone, and what it has signed until 2090: ann, of the tenant acme, with the scope read.
-const RSA_N: &str = concat!(
+pub const RSA_N: &str = concat!(
     "0UdZn8JCrv9vs1OLbmdEIxYT3MR-8F1XmrPGn0ca3JmriljnYuGFK3uZEzP9Oa1qx0KohbEk693tybaLLx-XQJp7fuuD0j29L2hL",
     "c_SaWoDM8md98KlhJvf1t8EhoNBhyDOyitUjs5vFjyX6yV8V2qDcoVNRhny5NYN0_1LLNmLXEi8IKNnR1C1I0XMcT0DxAjuIwwMs",
     "Ee2OyaeUnG7wrlb3Phdvc0TkNhmOJJWWPg-FXmGWGS-LyYVKN8ecFFoGg5CJovtGw8FPKZlEympbxx81vTRWgJ18n2fMADuWIp1U",
     "g1IOIS6yoiZ991H3-j6ZdcPFBymr0Aif8uJ9dMSELQ",
 );
-const TOKEN: &str = concat!(
+pub const TOKEN: &str = concat!(
     "eyJhbGciOiAiUlMyNTYiLCAia2lkIjogInJzYSJ9.eyJpc3MiOiAiaHR0cHM6Ly9pc3N1ZXIuZXhhbXBsZSIsICJhdWQiOiAic3R",
     "lcHdlbGwiLCAic3ViIjogImFubiIsICJleHAiOiAzNzg2OTEyMDAwLCAic3RlcHdlbGxfdGVuYW50IjogImFjbWUiLCAic2NvcGU",
     "iOiAicmVhZCJ9.LHcXY8i4M5o27jXae_JCSmbAFvx1RHLC4Eqsdk6gwk3dq21ufye_04Ud1VGPfKhVBs6_FU3wrn584Y1lZ4YHGh",

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use stepwell_server::grants::HttpGrant;
-use stepwell_server::IpNet;
+use stepwell_server::{IpNet, JwksUrl};
 
 /// A server for business workflows whose functions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -18,7 +18,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server until SIGINT or SIGTERM
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Show an order being fulfilled by real components, by a server that is killed in the middle of it
     Demo(DemoOptions),
     /// Upload a function, and show how far it is
@@ -93,21 +93,25 @@ pub struct ServeOptions {
     /// A network that functions may reach beside the public internet, such as 10.0.0.0/8, for services of your own. May be given several times
     #[arg(long, value_name = "CIDR", value_parser = network)]
     pub allow_network: Vec<IpNet>,
-    /// A PEM file with authorities whose certificates outgoing requests accept, beside the public ones. May be given several times
+    /// A PEM file with authorities whose certificates outgoing requests accept, and fetching keys (--jwks-url), beside the public ones. May be given several times
     #[arg(long, value_name = "FILE")]
     pub trust_ca: Vec<PathBuf>,
     /// Outgoing requests of one tenant at a time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub http_connections: u16,
     /// Take the tokens of this issuer (`iss` of a JWT), beside API keys
-    #[arg(long, env = "STEPWELL_JWT_ISSUER", value_name = "ISS", requires_all = ["jwt_audience", "jwks"])]
+    #[arg(long, env = "STEPWELL_JWT_ISSUER", value_name = "ISS", requires_all = ["jwt_audience", "keys"])]
     pub jwt_issuer: Option<String>,
     /// Only tokens for this audience (`aud`)
     #[arg(long, env = "STEPWELL_JWT_AUDIENCE", value_name = "AUD", requires = "jwt_issuer")]
     pub jwt_audience: Option<String>,
     /// The file with the issuer's public keys (JWKS); it is read again when it changes
-    #[arg(long, env = "STEPWELL_JWKS", value_name = "FILE", requires = "jwt_issuer")]
+    #[arg(long, env = "STEPWELL_JWKS", value_name = "FILE", requires = "jwt_issuer", group = "keys")]
     pub jwks: Option<PathBuf>,
+    /// Where the issuer's public keys are (JWKS), instead of a file: they are fetched at the start, every hour, and when a token names a key that
+    /// is not there. https, or http on this machine and in networks of --allow-network
+    #[arg(long, env = "STEPWELL_JWKS_URL", value_name = "URL", requires = "jwt_issuer", group = "keys", value_parser = JwksUrl::parse)]
+    pub jwks_url: Option<JwksUrl>,
     /// The claim that names the tenant; a token without it is refused
     #[arg(long, env = "STEPWELL_JWT_TENANT_CLAIM", value_name = "NAME", default_value = "stepwell_tenant")]
     pub jwt_tenant_claim: String,

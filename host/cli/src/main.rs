@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         // Before any thread starts: it limits its own process and then reads what strangers sent.
         Command::CompileComponent => return stepwell_server::compile_child_main(),
         Command::RunGuests => return serve::run_guests(),
-        Command::Serve(options) => serve::serve(options),
+        Command::Serve(options) => serve::serve(*options),
         Command::Demo(options) => demo::demo(&options),
         Command::Deploy(options) => deploy::deploy(&options),
         Command::Graph(options) => look::graph(&options),

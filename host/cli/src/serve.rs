@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use stepwell_server::grants::{KeyValuePolicy, Policy};
 use stepwell_server::{
-    CompilerCommand, Config, DiskMarks, Isolation, JwtConfig, Limits, MasterKeySource, Outgoing, Server, WorkerConfig,
+    CompilerCommand, Config, DiskMarks, Isolation, Jwks, JwtConfig, Limits, MasterKeySource, Outgoing, Server,
+    WorkerConfig,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -113,7 +114,8 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
         authorities: options.trust_ca,
         connections: usize::from(options.http_connections),
     };
-    let jwt = match (options.jwt_issuer, options.jwt_audience, options.jwks) {
+    let jwks = options.jwks.map(Jwks::File).or(options.jwks_url.map(Jwks::Url));
+    let jwt = match (options.jwt_issuer, options.jwt_audience, jwks) {
         (Some(issuer), Some(audience), Some(jwks)) => {
             Some(JwtConfig { issuer, audience, jwks, tenant_claim: options.jwt_tenant_claim })
         }

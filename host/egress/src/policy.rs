@@ -51,6 +51,7 @@ const EMBEDDED: &str = "an IPv4 address written as IPv6";
 pub struct AddressPolicy {
     allowed: Vec<IpNet>,
     own: Option<SocketAddr>,
+    closed: bool,
 }
 
 impl AddressPolicy {
@@ -58,13 +59,20 @@ impl AddressPolicy {
     /// written: `10.0.0.0/8` does not allow `::ffff:10.1.2.3`, which nobody needs.
     #[must_use]
     pub fn new(allowed: Vec<IpNet>) -> Self {
-        Self { allowed, own: None }
+        Self { allowed, own: None, closed: false }
     }
 
     /// And not where this server listens, unless a network allows it.
     #[must_use]
     pub fn without(mut self, own: SocketAddr) -> Self {
         self.own = Some(own);
+        self
+    }
+
+    /// The networks alone, without the public internet.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.closed = true;
         self
     }
 
@@ -81,7 +89,11 @@ impl AddressPolicy {
         if self.own.is_some_and(|own| own == address) {
             return Err("where this server listens");
         }
-        refused(ip).map_or(Ok(()), Err)
+        match refused(ip) {
+            Some(rule) => Err(rule),
+            None if self.closed => Err("outside of the networks that are allowed"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -162,6 +174,15 @@ mod tests {
         ] {
             assert_eq!(judge(&policy, address), None, "{address}");
         }
+    }
+
+    #[test]
+    fn a_closed_policy_leaves_the_networks_alone() {
+        let policy = AddressPolicy::new(vec!["10.0.0.0/8".parse().expect("a network")]).closed();
+        let check = |address: &str| policy.check(SocketAddr::new(address.parse().expect("an address"), 80));
+        assert_eq!((check("10.1.2.3"), check("127.0.0.1")), (Ok(()), Err("loopback")));
+        assert_eq!(check("93.184.216.34"), Err("outside of the networks that are allowed"));
+        assert_eq!(check("2606:2800:220:1::1"), Err("outside of the networks that are allowed"));
     }
 
     #[test]

@@ -112,6 +112,14 @@ impl Entrance {
         Ok(Self { own: own.map(hash), jwt })
     }
 
+    /// Keeps up with an issuer's keys, without an end.
+    pub async fn keep_fresh(&self) {
+        match &self.jwt {
+            Some(jwt) => jwt.keep_fresh().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether the operator brings a key of their own.
     pub fn has_own(&self) -> bool {
         self.own.is_some()

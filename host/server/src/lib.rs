@@ -26,7 +26,7 @@ mod under_way;
 mod uploads;
 mod webhook_body;
 
-pub use jwt::JwtConfig;
+pub use jwt::{Jwks, JwksUrl, JwtConfig};
 pub use master::{MasterKeyError, MasterKeySource};
 pub use outgoing::{IpNet, Outgoing};
 pub use routes::description;

@@ -147,7 +147,10 @@ impl Server {
         let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
         let notes = Arc::new(notes.map_err(failed)?);
         let jwt = match config.jwt.clone() {
-            Some(jwt) => Some(Jwt::new(jwt).await.map_err(StartError::Jwks)?),
+            Some(jwt) => {
+                let sender = config.outgoing.key_sender(&jwt.jwks).await?;
+                Some(Jwt::new(jwt, sender).await.map_err(StartError::Jwks)?)
+            }
             None => None,
         };
         let entrance = Entrance::new(config.admin_key.as_deref(), jwt)?;
@@ -187,6 +190,7 @@ impl Server {
 
     /// Answers until `stop` resolves; then takes no new work, lets running attempts end, answers who still waits, and returns.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let app = self.app.clone();
         let router = routes::router(self.app);
         let serving = connections::serve(self.listener, router, self.connections, self.stopped.subscribe());
         let mut serving = std::pin::pin!(serving);
@@ -198,6 +202,7 @@ impl Server {
         tokio::select! {
             () = &mut serving => {} // only when told
             () = stopping => {}
+            () = app.entrance().keep_fresh() => {} // never
         }
         self.stopped.send_replace(true);
         if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {

@@ -14,7 +14,7 @@ use stepwell_engine::ports::Clock as _;
 use crate::system::SystemClock;
 
 /// Largest set, bytes: issuers have a few keys of some hundred bytes.
-const SET_BYTES: u64 = 256 << 10;
+pub const SET_BYTES: usize = 256 << 10;
 /// Most keys of a set.
 const KEYS: usize = 100;
 /// The file is looked at so often at most, milliseconds.
@@ -26,7 +26,7 @@ pub(super) struct Known {
     pub algorithms: Vec<Algorithm>,
 }
 
-type Set = HashMap<String, Arc<Known>>;
+pub(super) type Set = HashMap<String, Arc<Known>>;
 
 /// What tells that a file has changed.
 type Mark = (Option<SystemTime>, u64);
@@ -99,8 +99,8 @@ fn mark(path: &Path) -> Result<Mark> {
 
 fn read(path: &Path) -> Result<Set> {
     let mut text = Vec::new();
-    std::fs::File::open(path)?.take(SET_BYTES + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > SET_BYTES {
+    std::fs::File::open(path)?.take(SET_BYTES as u64 + 1).read_to_end(&mut text)?;
+    if text.len() > SET_BYTES {
         return Err(Error::new(ErrorKind::InvalidData, "the key set is too large"));
     }
     parse(&text)

@@ -6,13 +6,21 @@
 
 mod keys;
 mod provider;
+mod remote;
 
 use crate::auth::Caller;
+use crate::system::SystemClock;
 use jsonwebtoken::{Validation, decode, decode_header};
-use keys::KeySet;
+use keys::{KeySet, Known};
+use remote::Remote;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::sync::Arc;
+use stepwell_engine::ports::{Clock as _, Egress};
 use stepwell_engine::{Scope, Tenants};
+
+pub use keys::SET_BYTES;
+pub use remote::JwksUrl;
 
 /// Longest token that is looked at, bytes: those with many groups have a few thousand.
 pub const TOKEN_BYTES: usize = 8 << 10;
@@ -32,16 +40,30 @@ pub struct JwtConfig {
     pub issuer: String,
     /// `aud`
     pub audience: String,
-    /// The file with the issuer's public keys (JWKS, RFC 7517).
-    pub jwks: PathBuf,
+    /// Where the issuer's public keys are (JWKS, RFC 7517).
+    pub jwks: Jwks,
     /// The claim that names the tenant.
     pub tenant_claim: String,
+}
+
+/// Where keys are.
+#[derive(Debug, Clone)]
+pub enum Jwks {
+    /// In a file.
+    File(PathBuf),
+    /// At an address.
+    Url(JwksUrl),
+}
+
+enum Keys {
+    File(KeySet),
+    Url(Remote),
 }
 
 /// Reads tokens.
 pub struct Jwt {
     config: JwtConfig,
-    keys: KeySet,
+    keys: Keys,
 }
 
 /// Why a token does not count. What is wrong with it stays in the server's log.
@@ -49,14 +71,38 @@ pub struct Jwt {
 pub struct NoToken;
 
 impl Jwt {
-    /// With the keys that the file has now; it is read again when it changes.
+    /// With the keys that the file has now; it is read again when it changes. Of those at an address, which `sender` fetches, none may be there
+    /// yet: a start does not wait for somebody else's server to work.
     ///
     /// # Errors
     /// The file cannot be read, or has no key that can be used.
-    pub async fn new(config: JwtConfig) -> std::io::Result<Self> {
+    pub async fn new(config: JwtConfig, sender: Arc<dyn Egress>) -> std::io::Result<Self> {
         provider::install();
-        let keys = KeySet::open(config.jwks.clone()).await?;
+        let keys = match config.jwks.clone() {
+            Jwks::File(path) => Keys::File(KeySet::open(path).await?),
+            Jwks::Url(url) => {
+                let keys = Remote::new(url, sender);
+                keys.refresh(SystemClock.now()).await;
+                Keys::Url(keys)
+            }
+        };
         Ok(Self { config, keys })
+    }
+
+    /// Fetches keys that are at an address again every hour, without an end.
+    pub async fn keep_fresh(&self) {
+        let Keys::Url(keys) = &self.keys else { return std::future::pending().await };
+        loop {
+            SystemClock.sleep_until(SystemClock.now().plus(remote::FRESH_MS)).await;
+            keys.refresh(SystemClock.now()).await;
+        }
+    }
+
+    async fn key(&self, id: &str) -> Option<Arc<Known>> {
+        match &self.keys {
+            Keys::File(keys) => keys.key(id).await,
+            Keys::Url(keys) => keys.key(id, SystemClock.now()).await,
+        }
     }
 
     /// Whether a text may be a token, rather than a key.
@@ -90,7 +136,7 @@ impl Jwt {
         if header.crit.is_some() {
             return Err(NoToken);
         }
-        let key = self.keys.key(header.kid.as_deref().ok_or(NoToken)?).await.ok_or(NoToken)?;
+        let key = self.key(header.kid.as_deref().ok_or(NoToken)?).await.ok_or(NoToken)?;
         // The key says which algorithms there are, not the token.
         if !key.algorithms.contains(&header.alg) {
             return Err(NoToken);

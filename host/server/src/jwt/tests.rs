@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use serde_json::json;
-use stepwell_engine::ports::Clock as _;
+use stepwell_engine::ports::NoEgress;
 
 const ISSUER: &str = "https://issuer.example";
 
@@ -84,8 +84,9 @@ impl Issuer {
 
     async fn jwt(&self) -> Jwt {
         let (issuer, audience) = (ISSUER.to_owned(), "stepwell".to_owned());
-        let (jwks, tenant_claim) = (self.folder.path().join("jwks"), "stepwell_tenant".to_owned());
-        Jwt::new(JwtConfig { issuer, audience, jwks, tenant_claim }).await.expect("the keys are good")
+        let (jwks, tenant_claim) = (Jwks::File(self.folder.path().join("jwks")), "stepwell_tenant".to_owned());
+        let config = JwtConfig { issuer, audience, jwks, tenant_claim };
+        Jwt::new(config, Arc::new(NoEgress)).await.expect("the keys are good")
     }
 
     fn signed(&self, header: &Value, claims: &Value) -> String {
