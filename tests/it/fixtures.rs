@@ -283,3 +283,20 @@ pub fn uses_capabilities() {
     let refused = answers.as_array().expect("answers").iter().filter(|answer| answer["refused"] == "denied");
     assert_eq!(refused.count(), 4, "{answers:#}");
 }
+
+#[test]
+pub fn adds_one() {
+    let server = Server::start();
+    server.client.upload("f", &guest("fixtures/adds_one"));
+    assert_eq!(server.client.run_step("f", &json!({"n": 41}), &json!({}))["result"], json!({"n": 42}));
+}
+
+#[test]
+pub fn may_write() {
+    let server = Server::start();
+    let headers = [("content-type", "application/wasm"), ("stepwell-grants", r#"{"keyValue": "write"}"#)];
+    server.client.send("PUT", "/functions/f", &headers, &guest("fixtures/may_write")).ok(200);
+    let ended = server.client.run_step("f", &json!({"n": 41, "write": "sum"}), &json!({}));
+    assert_eq!(ended["result"], json!({"n": 42}), "{ended:#}");
+    assert_eq!(server.client.get("/kv/sum").ok(200)["value"], "42");
+}
