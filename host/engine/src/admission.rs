@@ -9,6 +9,7 @@ use crate::meters::Seat;
 use crate::ports::{
     Claim, CommitError, DocumentKind, DocumentWrite, ExecutionKey, Expect, Lease, Line, RecordStatus, Transition,
 };
+use crate::retention::expiry_row;
 use crate::rows::rows;
 use crate::{Error, records};
 use bytes::Bytes;
@@ -44,6 +45,11 @@ struct FirstAnswer {
     execution: ExecutionId,
     request: Digest,
     expires: stepwell_core::time::Timestamp,
+}
+
+/// When an idempotency key that reads so is forgotten.
+pub(crate) fn expires(answer: &[u8]) -> Option<stepwell_core::time::Timestamp> {
+    serde_json::from_slice(answer).ok().map(|answer: FirstAnswer| answer.expires)
 }
 
 impl Engine {
@@ -123,12 +129,13 @@ impl Engine {
         let answer = document.map(|(key_hash, expect, request)| {
             let answer = FirstAnswer { execution: key.id, request, expires: at.plus(KEY_MS) };
             let value = serde_json::to_vec(&answer).map(Bytes::from).ok();
-            DocumentWrite { kind: DocumentKind::Idempotency, key: key_hash, value, expect }
+            let row = expiry_row(answer.expires, &key_hash);
+            [DocumentWrite { kind: DocumentKind::Idempotency, key: key_hash, value, expect }, row]
         });
         let claim = Claim { id: key.id, lease, journal, record: Some(record) };
         let live = Live::new(key, lease, workflow, next.clone(), RecordStatus::Unfinished);
         let mut documents = rows(&live, &next, &commands);
-        documents.extend(answer);
+        documents.extend(answer.into_iter().flatten());
         self.expect_ends(key.tenant, &next, &commands);
         documents.extend(self.end_row(key.tenant, &next));
         let told = self.approval_events(&live, &next, &commands);

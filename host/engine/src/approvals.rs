@@ -122,6 +122,18 @@ pub(crate) fn rows(live: &Live, next: &Execution, run: RunIx) -> Vec<DocumentWri
     rows
 }
 
+/// How the keys of an execution's index begin.
+pub(crate) fn of_execution(execution: ExecutionId) -> String {
+    execution_key(execution, "")
+}
+
+/// All that there is of an approval of an execution that is removed.
+pub(crate) fn removals(execution: ExecutionId, id: &str) -> Vec<DocumentWrite> {
+    let index = [pending_key(id), execution_key(execution, id), all_key(id)];
+    let index = index.into_iter().map(|key| write(DocumentKind::ApprovalIndex, key, None));
+    index.chain([write(DocumentKind::Approval, id.to_owned(), None)]).collect()
+}
+
 fn pending_key(id: &str) -> String {
     format!("p/{id}")
 }

@@ -70,6 +70,12 @@ impl Committer {
         self.ask(Some(transition), Some(then)).await
     }
 
+    /// How many transitions wait for the writer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity().saturating_sub(self.queue.capacity())
+    }
+
     /// Returns once all that was committed before, and what follows from it, is done.
     pub async fn settled(&self) {
         // An error means that the writer is gone, and nothing follows any more.

@@ -15,6 +15,7 @@ use crate::places::Places;
 use crate::policies::Policies;
 use crate::ports::{Clock, Egress, Entropy, Notes, Runtime, Store};
 use crate::registry::{Registry, RegistryParts};
+use crate::retention;
 use crate::room::Rooms;
 use crate::rousing::Rousing;
 use crate::scheduler::Scheduler;
@@ -90,6 +91,7 @@ pub(crate) struct Inner {
     pub timers: Timers,
     pub wakes: Wakes,
     pub rousing: Rousing,
+    pub retention: retention::Counts,
     pub waiters: Waiters,
     pub followers: Followers,
     /// Attempts and what follows from them: shutdown waits for these.
@@ -175,6 +177,7 @@ impl Engine {
             timers: Timers::default(),
             wakes: Wakes::default(),
             rousing: Rousing::default(),
+            retention: retention::Counts::default(),
             waiters: Waiters::default(),
             followers: Followers::default(),
             attempts: Supervisor::default(),
@@ -217,6 +220,8 @@ impl Engine {
         loops.spawn("wakes", async move { watcher.watch_wakes().await });
         let watcher = self.clone();
         loops.spawn("schedules", async move { watcher.watch_schedules().await });
+        let watcher = self.clone();
+        loops.spawn("retention", async move { watcher.watch_retention().await });
     }
 
     /// A tenant's workflows and functions.

@@ -43,6 +43,7 @@ mod quotas;
 mod records;
 mod recovery;
 mod registry;
+mod retention;
 mod room;
 mod rousing;
 mod rows;

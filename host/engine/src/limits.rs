@@ -49,6 +49,8 @@ pub struct Limits {
     pub starts_per_second: u64,
     /// `stored_bytes` per tenant, except the default one.
     pub stored_bytes: u64,
+    /// `retention_days` per tenant: what ended longer ago is forgotten, with its history and logs; events, too.
+    pub retention: Duration,
     /// What quotas may raise these to.
     pub ceilings: Ceilings,
     /// Attempts at once.
@@ -82,6 +84,7 @@ impl Default for Limits {
             attempts_waiting: 100_000,
             starts_per_second: 200,
             stored_bytes: 10 << 30,
+            retention: Duration::from_secs(7 * 86_400),
             ceilings: Ceilings::default(),
             slots: Slots { total: 64, per_tenant: 64 },
             disk: DiskMarks::default(),

@@ -227,6 +227,11 @@ impl Engine {
     }
 }
 
+/// How the keys of all logs of an execution begin.
+pub(crate) fn of_execution(id: stepwell_core::ids::ExecutionId) -> String {
+    format!("{id}/")
+}
+
 fn key(execution: ExecutionKey, entry: u32) -> String {
     format!("{}/{entry:010}", execution.id)
 }

@@ -48,6 +48,12 @@ pub struct Quotas {
     /// Wall time of one attempt, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt_timeout_ms: Option<u64>,
+    /// Days for which executions that have ended, and events, are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u64>,
+    /// Executions that have ended and are kept at most: the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_executions: Option<u64>,
     /// Bytes of log of one attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_bytes: Option<u64>,

@@ -2,7 +2,7 @@
 
 use crate::live::Live;
 use crate::ports::DocumentWrite;
-use crate::{approvals, notices, places, subscriptions};
+use crate::{approvals, notices, places, retention, subscriptions};
 use std::collections::BTreeSet;
 use stepwell_core::execution::{Command, Execution};
 
@@ -19,6 +19,7 @@ pub(crate) fn rows(live: &Live, next: &Execution, commands: &[Command]) -> Vec<D
             Command::AnnounceEnd => {
                 rows.extend(notices::ended(next));
                 rows.extend(places::row(live, next));
+                rows.extend(retention::ended_row(next));
             }
             Command::RunAttempt { .. }
             | Command::CancelAttempt { .. }

@@ -43,6 +43,10 @@ pub struct TenantLimits {
     pub attempt_timeout: Duration,
     /// Bytes of log of one attempt.
     pub log_bytes: usize,
+    /// How long executions that have ended, and events, are kept.
+    pub retention: Duration,
+    /// How many executions that have ended are kept; `None`: as many as there are.
+    pub retention_executions: Option<u64>,
 }
 
 /// The most that the operator gives any tenant, whatever its quotas say. Numbers without a ceiling of their own on the limits page are the
@@ -61,6 +65,8 @@ pub struct Ceilings {
     pub log_bytes: usize,
     /// `fuel`: so that a meter can count it; days of compute.
     pub fuel: u64,
+    /// `retention_days`: disks are finite.
+    pub retention_days: u64,
 }
 
 impl Default for Ceilings {
@@ -72,12 +78,15 @@ impl Default for Ceilings {
             attempt_timeout: Duration::from_secs(60 * 60),
             log_bytes: 1 << 20,
             fuel: 1_000_000_000_000_000,
+            retention_days: 3_650,
         }
     }
 }
 
 /// Largest weight: shares stay comparable, and a tenant of weight 1 is never far from its turn.
 const MAX_WEIGHT: u64 = 100;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A number that a tenant may have: its field, its value, and from where to where it may be.
 type Row = (&'static str, Option<u64>, u64, u64);
@@ -111,6 +120,10 @@ impl Limits {
                 .min(ceilings.memory_bytes.max(self.memory_bytes)),
             attempt_timeout: timeout.min(ceilings.attempt_timeout.max(self.attempt_timeout)),
             log_bytes: number(quotas.log_bytes, self.log_bytes).min(ceilings.log_bytes.max(self.log_bytes)),
+            retention: quotas
+                .retention_days
+                .map_or(self.retention, |days| DAY.saturating_mul(wide(days.min(ceilings.retention_days)))),
+            retention_executions: quotas.retention_executions,
         }
     }
 
@@ -131,7 +144,7 @@ impl Limits {
         Ok(())
     }
 
-    fn rows(&self, quotas: &Quotas) -> [Row; 15] {
+    fn rows(&self, quotas: &Quotas) -> [Row; 17] {
         let ceilings = &self.ceilings;
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let timeout = ceilings.attempt_timeout.max(self.attempt_timeout).as_millis();
@@ -150,9 +163,15 @@ impl Limits {
             ("quotas.fuel", quotas.fuel, 1, ceilings.fuel.max(self.fuel)),
             ("quotas.memory_bytes", quotas.memory_bytes, 1, wide(ceilings.memory_bytes)),
             ("quotas.attempt_timeout_ms", quotas.attempt_timeout_ms, 1, u64::try_from(timeout).unwrap_or(u64::MAX)),
+            ("quotas.retention_days", quotas.retention_days, 1, ceilings.retention_days),
+            ("quotas.retention_executions", quotas.retention_executions, 1, u64::MAX),
             ("quotas.log_bytes", quotas.log_bytes, 0, wide(ceilings.log_bytes)),
         ]
     }
+}
+
+fn wide(days: u64) -> u32 {
+    u32::try_from(days).unwrap_or(u32::MAX)
 }
 
 fn size(number: u64) -> usize {

@@ -2,12 +2,13 @@
 //! batch grows while the disk is busy, so no timer is needed (`storage.md`, section 0.3).
 
 use crate::durability::Durability;
+use crate::erase::PreparedErasure;
 use crate::head::Head;
 use crate::prepare::Prepared;
 use crate::stage::{BATCH_TRANSITIONS, Stage};
 use std::fs::File;
 use std::sync::Arc;
-use stepwell_engine::ports::CommitError;
+use stepwell_engine::ports::{CommitError, Erased};
 use tokio::sync::{mpsc, oneshot};
 
 /// Groups that wait for the committer; who comes when it is full waits outside.
@@ -21,6 +22,44 @@ pub(crate) struct Group {
     pub(crate) answer: oneshot::Sender<Answers>,
 }
 
+/// What the writer is asked for.
+pub(crate) enum Work {
+    Commit(Group),
+    Erase { erasure: PreparedErasure, answer: oneshot::Sender<Result<Erased, CommitError>> },
+}
+
+impl Work {
+    fn transitions(&self) -> usize {
+        match self {
+            Self::Commit(group) => group.transitions.len(),
+            Self::Erase { .. } => 1,
+        }
+    }
+}
+
+/// What is in a batch, and who waits for it.
+enum Done {
+    Committed(oneshot::Sender<Answers>, Answers),
+    Erased(oneshot::Sender<Result<Erased, CommitError>>, Result<Erased, CommitError>),
+}
+
+impl Done {
+    fn is_any_written(&self) -> bool {
+        match self {
+            Self::Committed(_, answers) => answers.iter().any(Result::is_ok),
+            Self::Erased(_, answer) => answer.is_ok(),
+        }
+    }
+
+    /// Whoever asked may have gone; it is written all the same.
+    fn tell(self) {
+        match self {
+            Self::Committed(told, answers) => drop(told.send(answers)),
+            Self::Erased(told, answer) => drop(told.send(answer)),
+        }
+    }
+}
+
 pub(crate) struct Committer {
     pub(crate) tree: sled::Db,
     /// Our own descriptor of sled's `db`.
@@ -32,36 +71,44 @@ pub(crate) struct Committer {
 
 impl Committer {
     /// Until every sender is gone and the queue is empty.
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Group>) {
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Work>) {
         while let Some(first) = queue.blocking_recv() {
-            let mut waiting = first.transitions.len();
-            let mut groups = vec![first];
+            let mut waiting = first.transitions();
+            let mut works = vec![first];
             while waiting < BATCH_TRANSITIONS
-                && let Ok(group) = queue.try_recv()
+                && let Ok(work) = queue.try_recv()
             {
-                waiting += group.transitions.len();
-                groups.push(group);
+                waiting += work.transitions();
+                works.push(work);
             }
-            self.commit(groups);
+            self.commit(works);
         }
         self.head.note(self.stage.commits());
     }
 
-    fn commit(&mut self, groups: Vec<Group>) {
-        let mut answered = Vec::with_capacity(groups.len());
-        for group in groups {
-            let answers: Answers = group.transitions.into_iter().map(|transition| self.write(transition?)).collect();
-            answered.push((group.answer, answers));
+    fn commit(&mut self, works: Vec<Work>) {
+        let mut done = Vec::with_capacity(works.len());
+        for work in works {
+            done.push(match work {
+                Work::Commit(Group { transitions, answer }) => {
+                    Done::Committed(answer, transitions.into_iter().map(|one| self.write(one?)).collect())
+                }
+                Work::Erase { erasure, answer } => Done::Erased(answer, self.erase(erasure)),
+            });
         }
         self.apply();
-        if answered.iter().any(|(_, answers)| answers.iter().any(Result::is_ok)) {
+        if done.iter().any(Done::is_any_written) {
             self.durability.index(&self.tree, &self.file);
         }
-        for (answer, answers) in answered {
-            // Whoever asked may have gone; the transition is written all the same.
-            let _ = answer.send(answers);
+        for done in done {
+            done.tell();
         }
         self.head.reached(self.stage.commits());
+    }
+
+    fn erase(&mut self, erasure: PreparedErasure) -> Result<Erased, CommitError> {
+        self.apply();
+        self.stage.erase(erasure)
     }
 
     fn write(&mut self, transition: Prepared) -> Result<(), CommitError> {

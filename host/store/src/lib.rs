@@ -21,6 +21,7 @@
 mod ballast;
 mod committer;
 mod durability;
+mod erase;
 mod files;
 mod head;
 mod keys;

@@ -58,11 +58,23 @@ pub(crate) fn is_heavy(group: &[Transition]) -> bool {
 pub(crate) fn prepare(transition: Transition, files: &Files) -> Result<Prepared, CommitError> {
     transition.check()?;
     let bodies = Bodies { files, tenant: transition.tenant };
-    let written = |error: io::Error| StoreError::Unavailable(format!("a large value cannot be written: {error}"));
-    let claim = transition.execution.map(|claim| bodies.claim(claim)).transpose().map_err(written)?;
-    let documents = transition.documents.into_iter().map(|document| bodies.document(document));
-    let documents = documents.collect::<io::Result<_>>().map_err(written)?;
+    let claim = transition.execution.map(|claim| bodies.claim(claim)).transpose().map_err(|error| unwritten(&error))?;
+    let documents = prepare_documents((transition.tenant, transition.documents), files)?;
     Ok(Prepared { tenant: transition.tenant, claim, documents })
+}
+
+/// Encodes documents that come without an execution. Blocks if one is large.
+pub(crate) fn prepare_documents(
+    (tenant, documents): (TenantId, Vec<DocumentWrite>),
+    files: &Files,
+) -> Result<Vec<PreparedDocument>, CommitError> {
+    let bodies = Bodies { files, tenant };
+    let documents = documents.into_iter().map(|document| bodies.document(document));
+    documents.collect::<io::Result<_>>().map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &io::Error) -> CommitError {
+    StoreError::Unavailable(format!("a large value cannot be written: {error}")).into()
 }
 
 struct Bodies<'a> {

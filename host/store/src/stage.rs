@@ -18,7 +18,7 @@ pub(crate) const BATCH_BYTES: usize = 1 << 20;
 /// Executions whose next sequence number is remembered; then all are forgotten and looked up again.
 const REMEMBERED_EXECUTIONS: usize = 65_536;
 
-type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+pub(crate) type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 /// The batch in the making.
 pub(crate) struct Stage {
@@ -58,9 +58,6 @@ impl Stage {
             self.check_document(&document)?;
             writes.push((document.key, document.value));
         }
-        self.commits += 1;
-        let commits = Body::Inline(Bytes::copy_from_slice(&self.commits.to_be_bytes()));
-        writes.push((keys::COMMITS.to_vec(), Some(encode(Kind::Meta, &commits))));
         self.accept(writes, next);
         Ok(())
     }
@@ -79,7 +76,11 @@ impl Stage {
         if any { self.tree.apply_batch(batch) } else { Ok(()) }
     }
 
-    fn accept(&mut self, writes: Writes, next: Option<(ExecutionKey, u32)>) {
+    /// Takes what was checked into the batch.
+    pub(crate) fn accept(&mut self, mut writes: Writes, next: Option<(ExecutionKey, u32)>) {
+        self.commits += 1;
+        let commits = Body::Inline(Bytes::copy_from_slice(&self.commits.to_be_bytes()));
+        writes.push((keys::COMMITS.to_vec(), Some(encode(Kind::Meta, &commits))));
         self.transitions += 1;
         self.bytes += writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.writes.extend(writes);
@@ -89,6 +90,15 @@ impl Stage {
             }
             self.next.insert(key, seq);
         }
+    }
+
+    /// The journal of an execution is not what it was.
+    pub(crate) fn forget(&mut self, key: ExecutionKey) {
+        self.next.remove(&key);
+    }
+
+    pub(crate) fn tree(&self) -> &sled::Db {
+        &self.tree
     }
 
     /// The sequence number that comes after the claim's lines.
@@ -125,13 +135,7 @@ impl Stage {
         let Some((summary, value)) = claim.record else { return Ok(()) };
         let record = keys.record(claim.id);
         let old = self.get(&record)?.map(|stored| decode_record(&stored, || format!("the record of {}", claim.id)));
-        let index = |summary: &Summary| {
-            let open = (summary.status == RecordStatus::Unfinished).then(|| keys.open(claim.id));
-            let wake = summary.wake.map(|due| keys.wake(due, claim.id));
-            let place = ListPlace { created: summary.created, id: claim.id };
-            let lists = [keys.of_status(summary.status), keys.of_workflow(&summary.workflow)];
-            lists.into_iter().map(move |list| keys::in_list(list, place)).chain(open).chain(wake)
-        };
+        let index = |summary: &Summary| Self::indexes(ExecutionKey { tenant, id: claim.id }, summary);
         match old.transpose()? {
             Some((old, _)) if old == summary => {}
             old => {
@@ -143,7 +147,17 @@ impl Stage {
         Ok(())
     }
 
-    fn check_document(&self, document: &PreparedDocument) -> Result<(), CommitError> {
+    /// Where an execution is found by what its record says.
+    pub(crate) fn indexes(key: ExecutionKey, summary: &Summary) -> impl Iterator<Item = Vec<u8>> + use<> {
+        let (keys, id) = (Keys::of(key.tenant), key.id);
+        let open = (summary.status == RecordStatus::Unfinished).then(|| keys.open(id));
+        let wake = summary.wake.map(|due| keys.wake(due, id));
+        let place = ListPlace { created: summary.created, id };
+        let lists = [keys.of_status(summary.status), keys.of_workflow(&summary.workflow)];
+        lists.into_iter().map(move |list| keys::in_list(list, place)).chain(open).chain(wake)
+    }
+
+    pub(crate) fn check_document(&self, document: &PreparedDocument) -> Result<(), CommitError> {
         let as_expected = match &document.expect {
             Expected::Anything => true,
             Expected::Absent => self.get(&document.key)?.is_none(),
@@ -158,7 +172,7 @@ impl Stage {
     }
 
     /// A value as the batch will leave it.
-    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
         match self.writes.get(key) {
             Some(staged) => Ok(staged.as_deref().map(sled::IVec::from)),
             None => self.tree.get(key).map_err(unavailable),

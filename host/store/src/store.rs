@@ -1,7 +1,7 @@
 //! The port itself: prepares, queues and reads, each on a thread that may block.
 
 use crate::ballast::Ballast;
-use crate::committer::{Answers, Committer, Group, QUEUE_GROUPS};
+use crate::committer::{Answers, Committer, Group, QUEUE_GROUPS, Work};
 use crate::durability::Durability;
 use crate::files::{Area, Files, Place};
 use crate::open::{Index, OpenError, Opened, SledConfig, open};
@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use stepwell_core::ids::{Digest, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    CommitError, DiskUse, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line, ListPlace, Page,
-    Record, RecordStatus, Store, StoreError, Transition,
+    CommitError, DiskUse, DocumentKind, Erased, Erasure, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line,
+    ListPlace, Page, Record, RecordStatus, Store, StoreError, Transition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,14 +25,14 @@ use tokio::sync::{mpsc, oneshot};
 /// Dropping it waits until what is queued is written and the folder is free again. Its futures need a Tokio runtime.
 pub struct SledStore {
     /// Taken on drop: that ends the committer.
-    queue: Option<mpsc::Sender<Group>>,
+    queue: Option<mpsc::Sender<Work>>,
     committer: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
 
 /// What reads need.
-struct Shared {
-    files: Files,
+pub(crate) struct Shared {
+    pub(crate) files: Files,
     durability: Durability,
     index: Index,
     ballast: Ballast,
@@ -77,7 +77,7 @@ impl SledStore {
         self.blocking(|shared| read(Reader { tree: &shared.index.tree, files: &shared.files })).await?
     }
 
-    async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Shared) -> T + Send + 'static,
@@ -96,11 +96,18 @@ impl SledStore {
             group.into_iter().map(|one| prepare(one, &self.shared.files)).collect()
         };
         let (answer, answers) = oneshot::channel();
-        let closed = || StoreError::Unavailable("the store's committer has ended; start again".to_owned());
-        let queue = self.queue.as_ref().ok_or_else(closed)?;
-        queue.send(Group { transitions, answer }).await.map_err(|_| closed())?;
+        self.send(Work::Commit(Group { transitions, answer })).await?;
         answers.await.map_err(|_| closed())
     }
+
+    pub(crate) async fn send(&self, work: Work) -> Result<(), StoreError> {
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(work).await.map_err(|_| closed())
+    }
+}
+
+pub(crate) fn closed() -> StoreError {
+    StoreError::Unavailable("the store's committer has ended; start again".to_owned())
 }
 
 impl Drop for SledStore {
@@ -130,6 +137,10 @@ impl Store for SledStore {
         let asked = group.len();
         let answers = self.queue(group).await;
         answers.unwrap_or_else(|error| vec![Err(error.into()); asked])
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased, CommitError> {
+        self.erase_one(erasure).await
     }
 
     async fn record(&self, key: ExecutionKey) -> Result<Option<Record>, StoreError> {
@@ -211,7 +222,7 @@ impl Store for SledStore {
 
     async fn health(&self) -> Result<(), StoreError> {
         if self.queue.as_ref().is_none_or(mpsc::Sender::is_closed) {
-            return Err(StoreError::Unavailable("the store's committer has ended; start again".to_owned()));
+            return Err(closed());
         }
         self.blocking(|shared| shared.index.check()).await?
     }

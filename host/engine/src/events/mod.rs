@@ -7,6 +7,7 @@
 mod approvals;
 mod deliver;
 mod ends;
+mod forgetting;
 mod keys;
 mod list;
 mod matching;
@@ -19,6 +20,7 @@ pub use list::{EventPart, EventQuery};
 pub use publish::{NewEvent, Publication};
 
 pub(crate) use deliver::effect_row;
+pub(crate) use forgetting::came_of;
 pub(crate) use keys::candidate_key;
 pub(crate) use own::OwnEvent;
 pub(crate) use publish::Origin;

@@ -1,8 +1,8 @@
 //! The store in memory: the reference that other stores are compared with, and a disk that fails on command.
 
 use crate::ports::{
-    CommitError, DocumentKind, ExecutionFilter, ExecutionKey, ExecutionList, Expect, LIST_LOOKS, Lease, Line,
-    ListPlace, Page, Record, RecordStatus, Store, StoreError, Transition,
+    CommitError, DocumentKind, DocumentWrite, Erased, Erasure, ExecutionFilter, ExecutionKey, ExecutionList, Expect,
+    LIST_LOOKS, Lease, Line, ListPlace, Page, Record, RecordStatus, Store, StoreError, Transition,
 };
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -193,9 +193,14 @@ impl Disk {
     }
 
     fn commit_one(&mut self, transition: Transition) -> Fate {
-        if let Err(refusal) = self.check(&transition) {
-            return Fate::Answered(Err(refusal));
+        match self.check(&transition) {
+            Ok(()) => self.meet(|disk| disk.write(transition)),
+            Err(refusal) => Fate::Answered(Err(refusal)),
         }
+    }
+
+    /// Writes what the rules allow, unless it meets its fault.
+    fn meet(&mut self, write: impl FnOnce(&mut Self)) -> Fate {
         let fault = self.fault.filter(|(accepted, _)| *accepted == self.accepted).map(|(_, point)| point);
         if fault.is_some() {
             self.fault = None;
@@ -207,7 +212,7 @@ impl Disk {
             }
             Some(FaultPoint::Unsure | FaultPoint::After) | None => {}
         }
-        self.write(transition);
+        write(self);
         self.accepted += 1;
         match fault {
             Some(FaultPoint::Unsure) => {
@@ -221,10 +226,7 @@ impl Disk {
     fn check(&self, transition: &Transition) -> Result<(), CommitError> {
         transition.check()?;
         if let Some(claim) = &transition.execution {
-            let shard = claim.lease.shard;
-            if claim.lease.epoch != self.epoch(shard) || self.lost.contains(&shard) {
-                return Err(CommitError::Fenced(shard));
-            }
+            self.check_lease(claim.lease)?;
             let stored = self.journals.get(&ExecutionKey { tenant: transition.tenant, id: claim.id });
             let next = stored.map_or(0, Vec::len);
             for (line, expected) in claim.journal.iter().zip(next..) {
@@ -234,8 +236,17 @@ impl Disk {
                 }
             }
         }
-        for document in &transition.documents {
-            let stored = self.documents.get(&(transition.tenant, document.kind, document.key.clone()));
+        self.check_documents(transition.tenant, &transition.documents)
+    }
+
+    fn check_lease(&self, Lease { shard, epoch }: Lease) -> Result<(), CommitError> {
+        let ours = epoch == self.epoch(shard) && !self.lost.contains(&shard);
+        if ours { Ok(()) } else { Err(CommitError::Fenced(shard)) }
+    }
+
+    fn check_documents(&self, tenant: TenantId, documents: &[DocumentWrite]) -> Result<(), CommitError> {
+        for document in documents {
+            let stored = self.documents.get(&(tenant, document.kind, document.key.clone()));
             let as_expected = match &document.expect {
                 Expect::Anything => true,
                 Expect::Absent => stored.is_none(),
@@ -259,7 +270,11 @@ impl Disk {
                 self.records.insert(key, record);
             }
         }
-        for document in transition.documents {
+        self.write_documents(tenant, transition.documents);
+    }
+
+    fn write_documents(&mut self, tenant: TenantId, documents: Vec<DocumentWrite>) {
+        for document in documents {
             let key = (tenant, document.kind, document.key);
             match document.value {
                 Some(value) => self.documents.insert(key, value),
@@ -290,6 +305,10 @@ impl Store for MemoryStore {
             Some(answers) => answers,
             None => std::future::pending().await,
         }
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased, CommitError> {
+        self.erase_one(erasure).await
     }
 
     async fn record(&self, key: ExecutionKey) -> Result<Option<Record>, StoreError> {
@@ -405,5 +424,6 @@ impl Store for MemoryStore {
     }
 }
 
+mod erase;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ mod stored;
 mod usage;
 
 pub use pace::stay_away;
-pub use stored::weigh;
+pub use stored::{FRAME, weigh};
 pub use usage::{DayUsage, day, days, is_day, month, to_next_month};
 
 use crate::ports::{DocumentKind, DocumentWrite, Expect, Usage};
@@ -37,6 +37,8 @@ pub struct Meters {
 struct Meter {
     unfinished: u64,
     ends: Pace,
+    /// Since the start.
+    ended: u64,
     starts: Bucket,
     attempt_us: u64,
     stored: i64,
@@ -131,7 +133,14 @@ impl Meters {
         self.with(tenant, |meter| {
             meter.unfinished = meter.unfinished.saturating_sub(1);
             meter.ends.happened(now);
+            meter.ended += 1;
         });
+    }
+
+    /// How many executions have ended since this start.
+    #[must_use]
+    pub fn ends(&self, tenant: TenantId) -> u64 {
+        self.with(tenant, |meter| meter.ended)
     }
 
     /// An attempt ended.

@@ -7,7 +7,7 @@
 use crate::ports::{DocumentKind, DocumentWrite, Expect, RecordStatus, Transition};
 
 /// What a line or a document takes beside its bytes: key, kind, version, checksum.
-const FRAME: u64 = 64;
+pub const FRAME: u64 = 64;
 
 /// Bytes that a transition adds, and that it writes.
 #[must_use]

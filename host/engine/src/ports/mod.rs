@@ -2,6 +2,7 @@
 
 mod clock;
 mod egress;
+mod erasing;
 mod host;
 mod listing;
 mod notes;
@@ -11,6 +12,7 @@ mod uploading;
 
 pub use clock::{Clock, Entropy};
 pub use egress::{Connection, Egress, NoEgress};
+pub use erasing::{Erased, Erasure};
 pub use host::{
     Answer, Ask, Draft, Expected, HTTP_REQUEST_BYTES, Host, HttpBody, HttpFault, HttpFaultKind, HttpRequest,
     HttpResponse, HttpTimeouts, NoHost, Refusal, Refused, SecretText,

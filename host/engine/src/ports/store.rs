@@ -5,7 +5,7 @@
 
 #[cfg(doc)]
 use super::LIST_LOOKS;
-use super::{ExecutionFilter, ExecutionList, ListPlace, Summary};
+use super::{Erased, Erasure, ExecutionFilter, ExecutionList, ListPlace, Summary};
 use bytes::Bytes;
 use stepwell_core::ids::{Digest, ExecutionId, NAME_BYTES, Shard, TenantId};
 use stepwell_core::time::Timestamp;
@@ -189,6 +189,12 @@ pub enum DocumentKind {
     GrantPolicy = 130,
     /// Key: its name. A text of the tenant's configuration.
     Config = 131,
+    /// Key: when in 16 hex digits, execution id: the oldest first. An execution that has ended.
+    Ended = 150,
+    /// Key: execution id. An execution that is being removed: what is left of it is nobody's business.
+    Erasing = 151,
+    /// Key: when it expires in 16 hex digits, then as of the idempotency key. When that is forgotten.
+    IdempotencyAge = 152,
 }
 
 /// What must be true of a document before it is written.
@@ -361,6 +367,12 @@ pub trait Store: Send + Sync + 'static {
     /// and arrive only when what was written survives `kill -9` and loss of power. Transitions of a group are applied in order:
     /// a later one sees what an earlier one of the same group wrote, and a refused one leaves no trace.
     async fn commit(&self, group: Vec<Transition>) -> Vec<Result<(), CommitError>>;
+
+    /// Removes an execution that has ended, step by step: with the first step its record and its places in lists are gone, durably, and the
+    /// documents are as the erasure says; what is left of its journal goes with the next ones. Refused as [`CommitError::Invalid`] while its
+    /// record says anything else than that it ended; if there is none, only what is left goes. Written as [`Store::commit`] writes,
+    /// in one order with it.
+    async fn erase(&self, erasure: Erasure) -> Result<Erased, CommitError>;
 
     /// The record of an execution.
     async fn record(&self, key: ExecutionKey) -> Result<Option<Record>, StoreError>;

@@ -18,7 +18,7 @@ mod settle;
 pub use hand::{Backfill, Backfilled};
 pub use list::{ScheduleQuery, Schedules};
 
-pub(crate) use documents::{Stored, of_workflow, schedule_id};
+pub(crate) use documents::{Stored, of_workflow, of_workflow as marks_of, schedule_id};
 pub(crate) use dues::{Dues, ScheduleKey};
 
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -17,6 +17,7 @@ mod lists;
 mod logs;
 mod parking;
 mod registry;
+mod retention;
 mod rotation;
 mod schedules;
 mod secrets;

@@ -5,6 +5,7 @@
 
 pub mod blobs;
 pub mod documents;
+pub mod erasing;
 pub mod executions;
 pub mod journals;
 pub mod listing;
@@ -65,6 +66,10 @@ macro_rules! store_contract {
                 large_values_can_be_expected;
             blobs:
                 blobs_are_kept_by_digest;
+            erasing:
+                an_erased_execution_leaves_nothing_and_takes_nothing_with_it
+                what_has_not_ended_is_not_erased
+                only_the_lease_of_the_shard_lets_erase;
             purge:
                 a_purged_tenant_leaves_nothing_and_takes_nothing_with_it;
         }
@@ -110,6 +115,7 @@ mod tests {
         let rules = [
             include_str!("blobs.rs"),
             include_str!("documents.rs"),
+            include_str!("erasing.rs"),
             include_str!("executions.rs"),
             include_str!("journals.rs"),
             include_str!("listing.rs"),
