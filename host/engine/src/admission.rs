@@ -18,9 +18,10 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwell_core::definition::Workflow;
-use stepwell_core::execution::{Applied, Command, Entry, Execution, Pin, Started, Trigger, apply};
+use stepwell_core::execution::{Applied, Command, Entry, Execution, Pin, Started, Trigger, apply, may_start_held};
 use stepwell_core::ids::{Digest, ExecutionId, TenantId};
 use stepwell_core::payload::Payload;
+use stepwell_core::time::Timestamp;
 
 /// What somebody wants to start.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct StartRequest {
     pub trigger: Trigger,
     /// The same key again gives the first execution again (P7).
     pub idempotency_key: Option<String>,
+    /// Whether the caller waits for the end anyway: then the start may become durable together with what follows from it at once.
+    pub patient: bool,
 }
 
 /// Longest idempotency key, bytes: it is hashed, but it also travels in headers.
@@ -44,7 +47,7 @@ const KEY_MS: u64 = 86_400_000;
 struct FirstAnswer {
     execution: ExecutionId,
     request: Digest,
-    expires: stepwell_core::time::Timestamp,
+    expires: Timestamp,
 }
 
 /// When an idempotency key that reads so is forgotten.
@@ -93,7 +96,11 @@ impl Engine {
         };
         let seat = self.admit(tenant, Door::New)?;
         let key = ExecutionKey { tenant, id: self.new_id() };
-        match self.begin(key, workflow, started, (document, seat)).await {
+        let begun = match request.patient {
+            true => self.begin_patiently(key, workflow, started, (document, seat)).await,
+            false => self.begin(key, workflow, started, (document, seat)).await,
+        };
+        match begun {
             Err(CommitError::Unexpected { .. }) => match self.first_answer(tenant, &request, &input).await? {
                 Some(Known::Execution(id)) => Ok(id), // the same request, at the same time
                 Some(Known::Nothing { .. }) | None => {
@@ -112,6 +119,40 @@ impl Engine {
         started: Started,
         (document, seat): (Option<(String, Expect, Digest)>, Arc<Seat>),
     ) -> Result<(), CommitError> {
+        let beginning = self.beginning(key, workflow, started, document)?;
+        let Beginning { lease, workflow, next, commands, told, transition, .. } = beginning;
+        let live = Live::new(key, lease, workflow, next, RecordStatus::Unfinished);
+        self.commit_start((live, seat), transition, (commands, told)).await
+    }
+
+    /// As [`Engine::begin`], for a caller who waits for the end: if only attempts without effects follow, the start is held as their results
+    /// are, and becomes durable with them.
+    async fn begin_patiently(
+        &self,
+        key: ExecutionKey,
+        workflow: Arc<Workflow>,
+        started: Started,
+        (document, seat): (Option<(String, Expect, Digest)>, Arc<Seat>),
+    ) -> Result<(), CommitError> {
+        let beginning = self.beginning(key, workflow, started, document)?;
+        let Beginning { lease, workflow, next, commands, told, transition, at } = beginning;
+        if !told.is_empty() || !may_start_held((&next, &workflow), at, &commands) {
+            let live = Live::new(key, lease, workflow, next, RecordStatus::Unfinished);
+            return self.commit_start((live, seat), transition, (commands, told)).await;
+        }
+        // Until it is durable there is nothing to be seen of it.
+        let live = Live::new(key, lease, workflow, Execution::blank(key.id), RecordStatus::Unfinished);
+        self.start_held(&live, (next, transition), (&commands, seat)).await
+    }
+
+    /// What a start comes to, before anything is done.
+    fn beginning(
+        &self,
+        key: ExecutionKey,
+        workflow: Arc<Workflow>,
+        started: Started,
+        document: Option<(String, Expect, Digest)>,
+    ) -> Result<Beginning, CommitError> {
         let at = self.inner.ports.clock.now();
         let entry = Entry::Started(Box::new(started));
         let (next, commands) = match apply(&Execution::blank(key.id), &workflow, at, &entry) {
@@ -133,7 +174,7 @@ impl Engine {
             [DocumentWrite { kind: DocumentKind::Idempotency, key: key_hash, value, expect }, row]
         });
         let claim = Claim { id: key.id, lease, journal, record: Some(record) };
-        let live = Live::new(key, lease, workflow, next.clone(), RecordStatus::Unfinished);
+        let live = Live::new(key, lease, Arc::clone(&workflow), next.clone(), RecordStatus::Unfinished);
         let mut documents = rows(&live, &next, &commands);
         documents.extend(answer.into_iter().flatten());
         self.expect_ends(key.tenant, &next, &commands);
@@ -142,7 +183,7 @@ impl Engine {
         documents.extend(told.iter().filter_map(OwnEvent::row));
         let told = told.into_iter().map(|event| event.id).collect();
         let transition = Transition { tenant: key.tenant, execution: Some(claim), documents };
-        self.commit_start((live, seat), transition, (commands, told)).await
+        Ok(Beginning { at, lease, workflow, next, commands, told, transition })
     }
 
     /// Commits, and sets the execution going even if the caller has gone away meanwhile.
@@ -256,6 +297,18 @@ impl Engine {
         let transition = Transition { tenant, execution: None, documents: vec![write] };
         Ok(self.inner.committer.commit(transition).await?)
     }
+}
+
+/// A start that is decided, and not written.
+struct Beginning {
+    at: Timestamp,
+    lease: Lease,
+    workflow: Arc<Workflow>,
+    next: Execution,
+    commands: Vec<Command>,
+    /// Events that tell of it.
+    told: Vec<String>,
+    transition: Transition,
 }
 
 /// What an idempotency key stands for.

@@ -16,12 +16,13 @@ use crate::tenant_limits::TenantLimits;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwell_core::execution::{AttemptUsage, Call, Entry, RunIx, call, is_effect_free, step_limit};
+use stepwell_core::execution::{AttemptUsage, Call, Command, Entry, RunIx, call, is_effect_free, step_limit};
 use stepwell_core::failure::{Failure, code};
 use stepwell_core::grants::Grants;
 use stepwell_core::ids::TenantId;
 use stepwell_core::payload::Payload;
 use stepwell_core::secrets::SecretValues;
+use stepwell_core::time::Timestamp;
 use stepwell_core::trace::TraceParent;
 use tokio::sync::oneshot;
 
@@ -58,20 +59,44 @@ impl Engine {
     /// Runs an attempt in the background.
     pub(crate) fn spawn_attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
         let (engine, live) = (self.clone(), Arc::clone(live));
-        self.inner.attempts.spawn("attempt", async move { engine.attempt(&live, run, attempt).await });
+        self.inner.attempts.spawn("attempt", async move { engine.attempts_in_a_row(live, run, attempt).await });
     }
 
-    /// Runs an attempt from the wait for its turn to the commit of its result.
+    /// Runs an attempt, and what can run at once behind it: a chain needs no more than one task.
+    async fn attempts_in_a_row(&self, mut live: Arc<Live>, mut run: RunIx, mut attempt: u32) {
+        while let Some((at, mut commands)) = self.attempted(&live, run, attempt).await {
+            let next = next_attempt(&mut commands, self.now());
+            self.carry_out(&at, &commands);
+            let Some(next) = next else { return };
+            (live, (run, attempt)) = (at, next);
+        }
+    }
+
+    /// Runs an attempt from the wait for its turn to the commit of its result, and carries out what follows.
     pub(crate) async fn attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
-        let Some(pass) = self.pass(live, run, attempt).await else { return };
-        let Some(mut turn) = self.turn(live.key.tenant).await else { return };
-        let Some((execution, mut cancelled)) = live.begin(run, attempt) else { return turn.unused() };
+        if let Some((live, commands)) = self.attempted(live, run, attempt).await {
+            self.carry_out(&live, &commands);
+        }
+    }
+
+    /// Runs an attempt from the wait for its turn to the commit of its result; what follows is left to the caller. `None`: nothing follows.
+    async fn attempted(&self, live: &Arc<Live>, run: RunIx, attempt: u32) -> Option<(Arc<Live>, Vec<Command>)> {
+        let pass = self.pass(live, run, attempt).await?;
+        let mut turn = self.turn(live.key.tenant).await?;
+        let Some((execution, mut cancelled)) = live.begin(run, attempt) else {
+            turn.unused();
+            return None;
+        };
         // Nobody outside may get to see what follows from an entry that is not durable.
         if !is_effect_free(&execution, &live.workflow, run) && !self.settle(live).await {
             live.stop(run);
-            return turn.unused();
+            turn.unused();
+            return None;
         }
-        let Some(secrets) = self.secrets_of(live, &mut cancelled).await else { return live.stop(run) };
+        let Some(secrets) = self.secrets_of(live, &mut cancelled).await else {
+            live.stop(run);
+            return None;
+        };
         let called = secrets.and_then(|secrets| match call(&execution, &live.workflow, run, &secrets) {
             Ok(call) => Ok((call, secrets)),
             Err(failure) => Err(match Redactor::new(&secrets) {
@@ -90,13 +115,13 @@ impl Engine {
                 let host = self.host(&invocation, (function, wanted), (hops, secrets));
                 let outcome = self.invoke(invocation, host, cancelled).await;
                 drop(noted);
-                let Some(outcome) = outcome else { return }; // stopped: nobody waits for it any more
-                (step, outcome)
+                (step, outcome?) // `None`: stopped, and nobody waits for it any more
             }
             Err(failure) => {
                 live.stop(run);
                 turn.unused();
-                return self.happened(live, &self.step_failed((run, attempt), failure, Usage::default())).await;
+                let entry = self.step_failed((run, attempt), failure, Usage::default());
+                return self.record(live, &entry, None).await.ok();
             }
         };
         live.stop(run);
@@ -109,7 +134,8 @@ impl Engine {
             Err(fault) => self.step_failed((run, attempt), failure(fault), outcome.usage),
         };
         let log = AttemptLog::new(step, (run, attempt), outcome.log);
-        self.happened_with(live, &entry, log).await;
+        // Who reports what happened has nobody to tell that it came too late.
+        self.record(live, &entry, log).await.ok()
     }
 
     /// A turn, for a tenant that may begin something. One that was suspended while it waited gives its turn back, and waits on.
@@ -149,7 +175,7 @@ impl Engine {
 
     /// Takes the secrets that the workflow reads, and those that its functions may have, out of what is said. `None` if there are none.
     pub(crate) async fn redactor(&self, live: &Live) -> Result<Option<Redactor>, Error> {
-        let started = live.execution().started.clone();
+        let started = live.head().started.clone();
         let pins = started.iter().flat_map(|started| started.pins.values());
         let names = pins.flat_map(|pin| pin.grants.secrets.keys()).chain(live.workflow.secrets.keys());
         let names: BTreeSet<&String> = names.collect();
@@ -211,7 +237,7 @@ impl Engine {
     fn invocation(&self, live: &Live, call: Call, (run, attempt): (RunIx, u32)) -> Invocation {
         let callback =
             call.completes_later.then(|| (callbacks::FACT.to_owned(), self.callback_url(live.key, run, attempt)));
-        let started = live.execution().started.clone();
+        let started = live.head().started.clone();
         let trace = started.as_ref().and_then(|started| started.trigger.traceparent.as_ref());
         // Each attempt is a span of its own: it may call others before it fails.
         let trace = trace.map(|trace| trace.below(&format!("{}/{attempt}", call.idempotency_key)).to_string());
@@ -300,6 +326,26 @@ impl Engine {
         self.inner.meters.attempt(tenant, &outcome.usage, self.now());
         turn.used(&outcome.usage);
         Ok(outcome.result.map_err(failure))
+    }
+}
+
+/// Takes out the first attempt that may begin now.
+fn next_attempt(commands: &mut Vec<Command>, now: Timestamp) -> Option<(RunIx, u32)> {
+    let due = |command: &Command| matches!(command, Command::RunAttempt { not_before, .. } if not_before.is_none_or(|at| at <= now));
+    let at = commands.iter().position(due)?;
+    match commands.remove(at) {
+        Command::RunAttempt { run, attempt, .. } => Some((run, attempt)),
+        Command::CancelAttempt { .. }
+        | Command::WatchDeadline { .. }
+        | Command::WatchTimer { .. }
+        | Command::StartChild { .. }
+        | Command::CancelChild { .. }
+        | Command::ShowApproval { .. }
+        | Command::Subscribe { .. }
+        | Command::Unsubscribe { .. }
+        | Command::AwaitPlace
+        | Command::TakePlace
+        | Command::AnnounceEnd => None,
     }
 }
 

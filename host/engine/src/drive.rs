@@ -25,12 +25,6 @@ impl Engine {
         let _ = self.tell(live, entry).await;
     }
 
-    /// As [`Engine::happened`], at the end of an attempt: what it logged becomes durable with it.
-    pub(crate) async fn happened_with(&self, live: &Arc<Live>, entry: &Entry, log: Option<AttemptLog>) {
-        let Ok((live, commands)) = self.record(live, entry, log).await else { return };
-        self.carry_out(&live, &commands);
-    }
-
     /// As [`Engine::happened`], for whoever wants to know what came of it: people who answer, cancel, pause.
     ///
     /// # Errors
@@ -49,7 +43,7 @@ impl Engine {
     }
 
     /// Decides and commits; what is left to do is returned, and for whom: an execution that has been parked meanwhile comes back for it.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         live: &Arc<Live>,
         entry: &Entry,
@@ -115,7 +109,8 @@ impl Engine {
         if live.may_hold() && stored.is_none() && may_be_held((&next, &live.workflow), (at, entry), &commands) {
             return self.hold((live, held), (*next, transition), log.map(|(_, total)| total)).await.map(|()| commands);
         }
-        if !self.commit(live, held.before(transition)).await {
+        let (transition, start) = held.before(transition);
+        if !self.commit_with(live, transition, start).await {
             return Err(Untold::Lost);
         }
         if let Some((_, total)) = log {
@@ -243,6 +238,9 @@ impl Engine {
     pub(crate) async fn quarantine(&self, live: &Arc<Live>, why: &(dyn std::fmt::Display + Sync)) {
         tracing::error!(execution = %live.key.id, %why, "the execution is quarantined");
         let execution = live.execution();
+        if !live.is_there() {
+            return self.let_go(live); // nobody has been told of it
+        }
         let record = records::quarantined(&execution);
         let claim = Claim { id: live.key.id, lease: live.lease, journal: Vec::new(), record: Some(record) };
         let documents = execution.limited.as_ref().map(|_| places::removal(live)).into_iter().collect();

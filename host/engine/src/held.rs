@@ -3,8 +3,12 @@
 
 use crate::engine::Engine;
 use crate::live::Live;
-use crate::ports::{Claim, DocumentWrite, Line, Transition};
+use crate::meters::Seat;
+use crate::ports::{Claim, CommitError, DocumentWrite, Line, Record, StoreError, Transition};
+use crate::timers::Wake;
 use std::sync::Arc;
+use stepwell_core::execution::{Command, Execution};
+use tokio::sync::oneshot;
 
 /// Entries that wait at most.
 const HELD_ENTRIES: usize = 64;
@@ -14,11 +18,20 @@ const HELD_BYTES: usize = 1 << 20;
 pub(crate) const HELD_MS: u64 = 50;
 
 /// What waits of one execution.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Held {
     lines: Vec<Line>,
     documents: Vec<DocumentWrite>,
     bytes: usize,
+    /// The record of a start that waits, unless a later one replaces it.
+    record: Option<Record>,
+    start: Option<HeldStart>,
+}
+
+/// A start that waits.
+pub struct HeldStart {
+    seat: Arc<Seat>,
+    told: oneshot::Sender<Result<(), CommitError>>,
 }
 
 impl Held {
@@ -27,9 +40,10 @@ impl Held {
         self.lines.is_empty()
     }
 
-    /// One more. It has one line, no record, and documents that nothing before it names.
+    /// One more. It has one line, documents that nothing before it names, and a record only if it is a start.
     pub fn add(&mut self, transition: Transition) {
-        let lines = transition.execution.map(|claim| claim.journal).unwrap_or_default();
+        let (lines, record) = transition.execution.map(|claim| (claim.journal, claim.record)).unwrap_or_default();
+        self.record = record.or(self.record.take());
         self.bytes += lines.iter().map(|line| line.entry.len()).sum::<usize>();
         self.bytes += transition.documents.iter().filter_map(|write| Some(write.value.as_ref()?.len())).sum::<usize>();
         self.lines.extend(lines);
@@ -41,19 +55,20 @@ impl Held {
         self.lines.len() >= HELD_ENTRIES || self.bytes >= HELD_BYTES
     }
 
-    /// All of it, written before what this transition writes.
-    pub fn before(&mut self, mut transition: Transition) -> Transition {
-        let Self { mut lines, mut documents, .. } = std::mem::take(self);
+    /// All of it, written before what this transition writes; and whose start is in it.
+    pub fn before(&mut self, mut transition: Transition) -> (Transition, Option<HeldStart>) {
+        let Self { mut lines, mut documents, record, start, .. } = std::mem::take(self);
         if let Some(claim) = &mut transition.execution {
             lines.append(&mut claim.journal);
             claim.journal = lines;
+            claim.record = claim.record.take().or(record);
         }
         documents.append(&mut transition.documents);
-        Transition { documents, ..transition }
+        (Transition { documents, ..transition }, start)
     }
 
     /// All of it, with nothing behind it.
-    pub fn take(&mut self, live: &Live) -> Transition {
+    fn take(&mut self, live: &Live) -> (Transition, Option<HeldStart>) {
         let claim = Claim { id: live.key.id, lease: live.lease, journal: Vec::new(), record: None };
         self.before(Transition { tenant: live.key.tenant, execution: Some(claim), documents: Vec::new() })
     }
@@ -68,13 +83,67 @@ impl Engine {
 
     /// Makes durable what waits.
     pub(crate) async fn commit_held(&self, live: &Arc<Live>, held: &mut Held) -> bool {
-        let transition = held.take(live);
-        if !self.commit(live, transition).await {
+        let (transition, start) = held.take(live);
+        if !self.commit_with(live, transition, start).await {
             return false;
         }
         live.advance(live.head(), None);
         self.inner.followers.tell(live.key);
         true
+    }
+
+    /// Commits; if a start is in it, whoever waits for that is told what became of it.
+    pub(crate) async fn commit_with(&self, live: &Arc<Live>, transition: Transition, start: Option<HeldStart>) -> bool {
+        let Some(HeldStart { seat, told }) = start else { return self.commit(live, transition).await };
+        let result = self.commit_first(live, transition).await;
+        match &result {
+            Ok(()) => seat.keep(self.now()),
+            // Nobody has been told of it, and nothing that it did can be seen: it has never been.
+            Err(_) => self.let_go(live),
+        }
+        let is_there = result.is_ok();
+        let _ = told.send(result); // whoever started it may have gone
+        is_there
+    }
+
+    /// Commits what begins an execution. The store is asked once more, but not for ever: the caller may repeat the start.
+    async fn commit_first(&self, live: &Arc<Live>, transition: Transition) -> Result<(), CommitError> {
+        match self.inner.committer.commit(transition.clone()).await {
+            Err(CommitError::Store(_)) => match self.inner.committer.commit(transition.clone()).await {
+                Err(CommitError::Conflict { .. } | CommitError::Unexpected { .. })
+                    if self.is_written(live, &transition).await =>
+                {
+                    Ok(())
+                }
+                other => other,
+            },
+            other => other,
+        }
+    }
+
+    /// Begins an execution whose start waits for its commit. Returns once that is done.
+    ///
+    /// # Errors
+    /// The store's: then it has never been.
+    pub(crate) async fn start_held(
+        &self,
+        live: &Arc<Live>,
+        (next, transition): (Execution, Transition),
+        (commands, seat): (&[Command], Arc<Seat>),
+    ) -> Result<(), CommitError> {
+        let (told, answer) = oneshot::channel();
+        {
+            let mut held = live.changing.lock().await;
+            held.add(transition);
+            held.start = Some(HeldStart { seat, told });
+            live.hold_start(next);
+            self.inner.live.insert(Arc::clone(live));
+        }
+        self.inner.timers.add(self.now().plus(HELD_MS), Wake::Settle(live.key));
+        self.carry_out(live, commands);
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable("the start was given up; the server's log says why".to_owned()).into())
+        })
     }
 
     /// All executions: what they have computed need not be computed again.

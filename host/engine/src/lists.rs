@@ -110,6 +110,9 @@ impl Engine {
             return self.listed_as_stored(key, &found).await.map(Some);
         }
         if let Some(live) = self.inner.live.get(key) {
+            if !live.is_there() {
+                return Ok(None);
+            }
             let now = self.inner.ports.clock.now();
             return Ok(serde_json::to_value(records::shown(&live.execution(), now, live.has_begun())).ok());
         }

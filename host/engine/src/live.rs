@@ -35,6 +35,8 @@ struct Committed {
     /// The state after what is held, too: only effect-free attempts may start from it.
     head: Arc<Execution>,
     begun: bool,
+    /// Its start waits for its commit.
+    unborn: bool,
     /// What its record says; `None`: unknown, because a store could not say whether it was written.
     stored: Option<RecordStatus>,
     /// It is being parked, or has been: nothing begins, and entries go to whoever takes its place.
@@ -61,6 +63,7 @@ impl Live {
             head: Arc::clone(&execution),
             begun: execution.lines > 1 || stored == RecordStatus::Parked,
             stored: Some(stored),
+            unborn: false,
             left: false,
             quiet_since: Timestamp(0),
             looked_after: false,
@@ -96,6 +99,19 @@ impl Live {
         Arc::clone(&self.lock().execution)
     }
 
+    /// Whether it is durable at all: until then nobody may get to see it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !self.lock().unborn
+    }
+
+    /// As [`Live::hold`], with its start among what is held: it is not there yet.
+    pub fn hold_start(&self, next: Execution) {
+        let mut committed = self.lock();
+        committed.unborn = true;
+        committed.head = Arc::new(next);
+    }
+
     /// Its state with all that has happened, durable or not: nobody outside may get to see what follows from it.
     #[must_use]
     pub fn head(&self) -> Arc<Execution> {
@@ -105,6 +121,7 @@ impl Live {
     /// Its state became this one, and its record, if it was written too.
     pub fn advance(&self, next: Arc<Execution>, stored: Option<RecordStatus>) {
         let mut committed = self.lock();
+        committed.unborn = false;
         committed.head = Arc::clone(&next);
         committed.execution = next;
         committed.stored = stored.or(committed.stored);

@@ -150,7 +150,7 @@ impl Engine {
     }
 
     fn seen_live(&self, key: ExecutionKey) -> Option<Seen> {
-        let live = self.inner.live.get(key)?;
+        let live = self.inner.live.get(key).filter(|live| live.is_there())?;
         Some(Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun: live.has_begun() })
     }
 

@@ -74,8 +74,13 @@ async fn main() {
             for _ in (writer..count).step_by(WRITERS) {
                 let input = Payload::from_value(&json!({"text": "x".repeat(400)}));
                 let trigger = Trigger::api(None);
-                let start =
-                    StartRequest { workflow: "w".to_owned(), input: Some(input), trigger, idempotency_key: None };
+                let start = StartRequest {
+                    workflow: "w".to_owned(),
+                    input: Some(input),
+                    trigger,
+                    idempotency_key: None,
+                    patient: false,
+                };
                 engine.start_execution(TENANT, start).await.expect("starts");
             }
         })

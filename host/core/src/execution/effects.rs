@@ -41,20 +41,34 @@ pub fn may_be_held(
     };
     !next.is_ended()
         && is_effect_free(next, workflow, run)
-        && commands.iter().all(|command| match command {
-            Command::RunAttempt { run, not_before, .. } => {
-                not_before.is_none_or(|moment| moment <= at) && is_effect_free(next, workflow, *run)
-            }
-            Command::CancelAttempt { .. }
-            | Command::WatchDeadline { .. }
-            | Command::WatchTimer { .. }
-            | Command::StartChild { .. }
-            | Command::CancelChild { .. }
-            | Command::ShowApproval { .. }
-            | Command::Subscribe { .. }
-            | Command::Unsubscribe { .. }
-            | Command::AwaitPlace
-            | Command::TakePlace
-            | Command::AnnounceEnd => false,
-        })
+        && commands.iter().all(|command| begins_without_effects((next, workflow), at, command))
+}
+
+/// Whether a start may become durable together with what follows from it at once, for a caller who waits for that: it is attempts of
+/// effect-free functions, and at most a deadline.
+#[must_use]
+pub fn may_start_held((next, workflow): (&Execution, &Workflow), at: Timestamp, commands: &[Command]) -> bool {
+    let is_deadline = |command: &Command| matches!(command, Command::WatchDeadline { .. });
+    !next.is_ended()
+        && commands.iter().any(|command| !is_deadline(command))
+        && commands.iter().all(|command| is_deadline(command) || begins_without_effects((next, workflow), at, command))
+}
+
+fn begins_without_effects((next, workflow): (&Execution, &Workflow), at: Timestamp, command: &Command) -> bool {
+    match command {
+        Command::RunAttempt { run, not_before, .. } => {
+            not_before.is_none_or(|moment| moment <= at) && is_effect_free(next, workflow, *run)
+        }
+        Command::CancelAttempt { .. }
+        | Command::WatchDeadline { .. }
+        | Command::WatchTimer { .. }
+        | Command::StartChild { .. }
+        | Command::CancelChild { .. }
+        | Command::ShowApproval { .. }
+        | Command::Subscribe { .. }
+        | Command::Unsubscribe { .. }
+        | Command::AwaitPlace
+        | Command::TakePlace
+        | Command::AnnounceEnd => false,
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) mod tests;
 
 pub use apply::{Applied, Illegal, Stale, apply, outstanding, replay};
 pub use chunks::Chunks;
-pub use effects::{is_effect_free, may_be_held};
+pub use effects::{is_effect_free, may_be_held, may_start_held};
 pub use entry::{
     Answer, AttemptUsage, Command, Entry, ExecutionLimits, Kept, Parent, Pin, Reported, Rerun, Started, Trigger,
 };

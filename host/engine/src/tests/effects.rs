@@ -208,3 +208,101 @@ fn a_poisonous_function_behind_held_results_is_found() {
     assert_eq!((&answer["status"], &answer["errorDetails"]["step"]), (&json!("failed"), &json!("s3")), "{answer}");
     assert_eq!(lives, 5, "once before the journal told of it, three strikes, and the end");
 }
+
+fn patient(workflow: &str, key: Option<&str>) -> StartRequest {
+    StartRequest { patient: true, ..request(workflow, key) }
+}
+
+#[test]
+fn who_waits_for_the_end_waits_for_one_commit() {
+    let mut disk = Disk::new();
+    let store = Arc::clone(&disk.store);
+    let runtime = FakeRuntime::new(own_step).with_effects(NONE);
+    let seen = disk.life(runtime, |engine| async move {
+        deploy(&engine, chain(5)).await.expect("deploys");
+        let before = store.accepted();
+        let id = engine.start_execution(TENANT, patient("chain", Some("one"))).await.expect("starts").to_string();
+        let commits = store.accepted() - before;
+        let answer = finished(&engine, &id).await;
+        let again = engine.start_execution(TENANT, patient("chain", Some("one"))).await.expect("starts").to_string();
+        (commits, answer["status"].clone(), again == id, id)
+    });
+    let (commits, status, same, id) = seen.expect("lives");
+    assert_eq!((commits, status, same), (1, json!("completed"), true));
+    assert_eq!(disk.journal(&id).len(), 6);
+}
+
+#[test]
+fn nothing_is_seen_of_a_start_that_waits_and_it_is_soon_there() {
+    let (mut disk, told) = (Disk::new(), Arc::new(Notify::new()));
+    let store = Arc::clone(&disk.store);
+    let seen = disk.life(stops_at_s2(&told), |engine| async move {
+        deploy(&engine, chain(4)).await.expect("deploys");
+        let before = store.accepted();
+        let starting = engine.start_execution(TENANT, patient("chain", None));
+        tokio::pin!(starting);
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(starting.as_mut().poll(cx).is_pending())).await;
+        assert!(polled);
+        for _ in 0..100 {
+            tokio::task::yield_now().await; // the first two steps run
+        }
+        let (live, commits) = (engine.inner.live.all(), store.accepted() - before);
+        let id = live.first().expect("it is under way").key.id.to_string();
+        let unseen = engine.status(TENANT, &id, None).await;
+        let started = starting.await.expect("starts").to_string();
+        told.notify_one();
+        (
+            commits,
+            matches!(unseen, Err(Error::NotFound { .. })),
+            started == id,
+            finished(&engine, &id).await["status"].clone(),
+        )
+    });
+    assert_eq!(seen, Some((0, true, true, json!("completed"))));
+}
+
+#[test]
+fn crash_at_every_commit_of_a_start_that_waits() {
+    for point in [FaultPoint::Before, FaultPoint::After, FaultPoint::Unsure, FaultPoint::Refuse] {
+        for commit in FIRST_COMMIT + 4..FIRST_COMMIT + 8 {
+            let mut disk = Disk::new();
+            disk.store.fail_at(commit, point);
+            ask_until_it_ends(&mut disk, &format!("{point:?} at {commit}"));
+        }
+    }
+}
+
+/// Asks with the same idempotency key until it is done; there is one execution, with one journal.
+fn ask_until_it_ends(disk: &mut Disk, case: &str) {
+    let id = (0..4).find_map(|_| {
+        let runtime = FakeRuntime::new(own_step).with_effects(NONE);
+        let asked = disk.life(runtime, |engine| async move {
+            deploy(&engine, chain(3)).await.ok()?;
+            let id = engine.start_execution(TENANT, patient("chain", Some("one"))).await.ok()?.to_string();
+            assert_eq!(finished(&engine, &id).await["status"], "completed");
+            let all = engine
+                .executions(TENANT, &crate::ListRequest { limit: 10, ..Default::default() })
+                .await
+                .expect("lists");
+            assert_eq!(all.items.len(), 1, "{all:?}");
+            Some(id)
+        });
+        asked.flatten()
+    });
+    let journal = disk.journal(&id.unwrap_or_else(|| panic!("{case}: it never ends")));
+    assert_eq!(journal.len(), 4, "{case}");
+}
+
+#[test]
+fn the_same_request_twice_at_the_same_time_starts_one() {
+    let mut disk = Disk::new();
+    let runtime = FakeRuntime::new(own_step).with_effects(NONE);
+    let ids = disk.life(runtime, |engine| async move {
+        deploy(&engine, chain(3)).await.expect("deploys");
+        let start = || engine.start_execution(TENANT, patient("chain", Some("one")));
+        let (one, two) = tokio::join!(start(), start());
+        (one.expect("starts"), two.expect("starts"), engine.in_memory())
+    });
+    let (one, two, in_memory) = ids.expect("lives");
+    assert_eq!((one, in_memory), (two, 0));
+}

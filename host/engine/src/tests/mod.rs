@@ -177,6 +177,7 @@ pub fn request(workflow: &str, key: Option<&str>) -> StartRequest {
         input: Some(Payload::from_value(&json!({"n": 1}))),
         trigger: Trigger::api(Some("test".into())),
         idempotency_key: key.map(str::to_owned),
+        patient: false,
     }
 }
 

@@ -66,6 +66,7 @@ pub async fn trigger(
         input: body.input,
         trigger: Trigger::api(Some(caller.subject)).within(trace),
         idempotency_key: in_header.or(body.idempotency_key),
+        patient: wait.is_some_and(|wait| !wait.is_zero()),
     };
     let id = app.engine().start_execution(caller.tenant, start).await?.to_string();
     match wait {
