@@ -1,12 +1,11 @@
 //! `kill -9` at random moments, also while the server starts; one store for all of them.
 
+use crate::cycle::{Cycle, Place};
 use crate::load::World;
 use crate::process::{Manner, Process};
 use crate::report::{self, Mode};
 use crate::seed::Draw;
-use crate::settle::{Tally, presence, settle, still_there};
-use crate::workflows;
-use std::path::Path;
+use crate::settle::{Tally, settle, still_there};
 use std::thread;
 use std::time::Duration;
 
@@ -25,23 +24,21 @@ pub fn kills(mode: Mode) -> Result<(), String> {
     let cycles = mode.pick(20, 200);
     let mut draw = Draw::of("kill");
     let folder = report::folder("kill");
-    let data = folder.join("data");
+    let place = Place { folder: folder.clone(), data: folder.join("data") };
     let world = World::new(&mut draw, &[0, 0, 0, 200, 4_000, 9_000]);
-    let (mut process, api) = Process::start(&folder, &data, &Manner::default())?;
-    workflows::deploy(&api, &world.ledger.address)?;
-    process.kill();
+    place.deploy(&world)?;
     let (mut tally, mut startups) = (Tally::default(), 0u64);
     let special = draw.below(STARTUP_KILLS);
     for cycle in 0..cycles {
         if cycle % STARTUP_KILLS == special {
-            kill_during_start(&folder, &data, &mut draw);
+            kill_during_start(&place, &mut draw);
             startups += 1;
         }
-        one(&folder, &world, &mut draw, (cycle, &mut tally)).map_err(|fault| format!("cycle {cycle}: {fault}"))?;
+        one(&place, &world, &mut draw, (cycle, &mut tally)).map_err(|fault| format!("cycle {cycle}: {fault}"))?;
         let (asked, _) = world.memory.sums();
         report::progress("kill", cycle + 1, cycles, &format!("{asked} starts, {tally:?}"));
     }
-    let (_process, api) = Process::start(&folder, &data, &Manner::default())?;
+    let (_process, api) = place.start(&Manner::default())?;
     settle(&world, &api, &mut tally)?;
     still_there(&world, &api)?;
     let (effects, repeated) = world.ledger.sums();
@@ -57,24 +54,18 @@ pub fn kills(mode: Mode) -> Result<(), String> {
     Ok(())
 }
 
-/// A server that is killed at a random moment, and what the one before has left.
-fn one(folder: &Path, world: &World, draw: &mut Draw, (cycle, tally): (u64, &mut Tally)) -> Result<(), String> {
-    let (mut process, api) = Process::start(folder, &folder.join("data"), &Manner::default())?;
-    presence(world, &api)?;
-    if cycle % SETTLES == SETTLES - 1 {
-        settle(world, &api, tally)?;
-    } else {
-        world.repeat(&api)?;
-    }
-    let load = world.work(&api, STARTS, draw);
+/// A server that is killed at a random moment, after it has taken up what the one before has left.
+fn one(place: &Place, world: &World, draw: &mut Draw, (number, tally): (u64, &mut Tally)) -> Result<(), String> {
+    let cycle = Cycle { world, starts: STARTS, settles: number % SETTLES == SETTLES - 1 };
+    let (mut process, load) = cycle.begin(place.start(&Manner::default())?, draw, tally)?;
     world.ledger.wait_for(draw.below(150), LONGEST);
     process.kill();
     load.stop();
     Ok(())
 }
 
-fn kill_during_start(folder: &Path, data: &Path, draw: &mut Draw) {
-    let mut process = Process::spawn(folder, data, &Manner::default());
+fn kill_during_start(place: &Place, draw: &mut Draw) {
+    let mut process = Process::spawn(&place.folder, &place.data, &Manner::default());
     thread::park_timeout(Duration::from_millis(draw.below(STARTUP_MS)));
     process.kill();
 }

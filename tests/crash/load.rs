@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::ledger::Ledger;
 use crate::memory::{Known, Memory};
 use crate::seed::Draw;
-use crate::workflows::KINDS;
+use crate::workflows::{KINDS, Kind};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,7 +30,8 @@ pub struct World {
 /// Work that goes on until it is told to stop, or the server is gone.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    starters: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl World {
@@ -43,11 +44,11 @@ impl World {
     pub fn work(&self, api: &Api, most: u64, draw: &mut Draw) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let left = Arc::new(AtomicU64::new(most));
-        let mut threads = Vec::new();
+        let (mut starters, mut reading) = (Vec::new(), Vec::new());
         for _ in 0..STARTERS {
             let (world, api, stop, left, mut draw) =
                 (self.clone(), api.clone(), Arc::clone(&stop), Arc::clone(&left), draw.branch());
-            threads.push(thread::spawn(move || {
+            starters.push(thread::spawn(move || {
                 let another =
                     || left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
                 while !stop.load(Ordering::Acquire) && another() && world.start(&api, &mut draw).is_ok() {}
@@ -56,18 +57,24 @@ impl World {
         let readers: [Reader; 2] = [Self::look, Self::answer_some];
         for act in readers {
             let (world, api, stop, mut draw) = (self.clone(), api.clone(), Arc::clone(&stop), draw.branch());
-            threads.push(thread::spawn(
+            reading.push(thread::spawn(
                 move || while !stop.load(Ordering::Acquire) && act(&world, &api, &mut draw).is_ok() {},
             ));
         }
-        Load { stop, threads }
+        Load { stop, starters, readers: reading }
     }
 
     /// One start; an error if the server did not answer.
     fn start(&self, api: &Api, draw: &mut Draw) -> Result<(), String> {
+        let (kind, pad) = (draw.pick(&KINDS), *draw.pick(self.pads));
+        let wait = *draw.pick(&["", "?wait=30ms", "?wait=400ms"]);
+        self.start_one(api, (kind, pad), wait)
+    }
+
+    /// Starts an execution of this kind, which carries so many bytes.
+    pub fn start_one(&self, api: &Api, (kind, pad): (&'static Kind, usize), wait: &str) -> Result<(), String> {
         let name = format!("start-{:06}", self.names.fetch_add(1, Ordering::AcqRel));
-        let request = self.memory.intend(&name, draw.pick(&KINDS), *draw.pick(self.pads));
-        let wait = draw.pick(&["", "?wait=30ms", "?wait=400ms"]);
+        let request = self.memory.intend(&name, kind, pad);
         self.ask(api, &name, &request, wait)
     }
 
@@ -148,10 +155,18 @@ impl World {
 }
 
 impl Load {
+    /// Waits until all starts are made or the server is gone, and stops.
+    pub fn finish(mut self) {
+        for starter in self.starters.drain(..) {
+            starter.join().expect("nobody panicked");
+        }
+        self.stop();
+    }
+
     /// Stops working, and waits for what is under way.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
-        for thread in self.threads {
+        for thread in self.starters.into_iter().chain(self.readers) {
             thread.join().expect("nobody panicked");
         }
     }

@@ -58,7 +58,7 @@ pub fn row(what: &str, times: u64, came: &str) {
     ROWS.lock().unwrap_or_else(PoisonError::into_inner).push(format!("| {what} | {times} | {came} |"));
 }
 
-/// Writes the table; where it is.
+/// Writes the table of a long run; where it is.
 pub fn table() -> Option<PathBuf> {
     let rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut text = "| what | times | what came of it |\n|---|---|---|\n".to_owned();
@@ -66,5 +66,6 @@ pub fn table() -> Option<PathBuf> {
         let _ = writeln!(text, "{row}");
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crash-table.md");
-    (!rows.is_empty() && fs::write(&path, text).is_ok()).then_some(path)
+    let is_long = Mode::of_environment() == Mode::Long;
+    (is_long && !rows.is_empty() && fs::write(&path, text).is_ok()).then_some(path)
 }

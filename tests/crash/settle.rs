@@ -6,9 +6,13 @@ use crate::memory::Known;
 use crate::verify::{Found, Outcome, verify};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Looks at executions that have not ended, of half a second each, without any of them ending.
 const PATIENCE: usize = 120;
+/// How often a start that is refused is asked for again, and the pause between.
+const REPEATS: usize = 60;
+const PAUSE: Duration = Duration::from_millis(250);
 /// More faults than this are not shown.
 const SHOWN: usize = 20;
 
@@ -29,10 +33,9 @@ pub fn presence(world: &World, api: &Api) -> Result<(), String> {
 
 /// Waits until all executions have ended, and verifies them.
 pub fn settle(world: &World, api: &Api, tally: &mut Tally) -> Result<(), String> {
-    world.repeat(api)?;
     let mut faults = Vec::new();
+    let unanswered = repeat(world, api)?;
     let open = world.memory.unsettled();
-    let unanswered: Vec<_> = open.iter().filter(|(_, known)| known.id.is_none()).map(|(name, _)| name).collect();
     if !unanswered.is_empty() {
         faults.push(format!("never acknowledged, asked again in vain: {unanswered:?}"));
     }
@@ -50,6 +53,21 @@ pub fn settle(world: &World, api: &Api, tally: &mut Tally) -> Result<(), String>
     }
     faults.extend(world.memory.faults());
     judge(&faults)
+}
+
+/// Asks again until all is acknowledged; what never is. A server may refuse for some seconds after a disk has room again.
+fn repeat(world: &World, api: &Api) -> Result<Vec<String>, String> {
+    let mut left = Vec::new();
+    for _ in 0..REPEATS {
+        world.repeat(api)?;
+        left = world.memory.unsettled();
+        left.retain(|(_, known)| known.id.is_none());
+        if left.is_empty() {
+            break;
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+    Ok(left.into_iter().map(|(name, _)| name).collect())
 }
 
 /// How they ended, by name.

@@ -1,7 +1,7 @@
 //! The only place of this crate that asks the system for the time or waits for it.
 
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use stepwell_engine::ports::{HttpFault, HttpFaultKind};
 use tokio::time::Instant;
 
@@ -16,12 +16,10 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// The attempt's deadline, milliseconds since 1970.
+    /// As long as the attempt may take.
     #[allow(clippy::disallowed_methods, reason = "the adapter keeps the deadline of an attempt")]
-    pub(crate) fn deadline(unix_ms: u64) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let left = Duration::from_millis(unix_ms).saturating_sub(now).min(LONGEST);
-        Self { at: Instant::now() + left, what: "the attempt's time is over" }
+    pub(crate) fn attempt(at_most: Duration) -> Self {
+        Self { at: Instant::now() + at_most.min(LONGEST), what: "the attempt's time is over" }
     }
 
     /// So far ahead, but never after this limit.

@@ -86,7 +86,7 @@ impl HttpEgress {
         request: HttpRequest,
         target: &Target,
     ) -> Result<HttpResponse, HttpFault> {
-        let deadline = Limit::deadline(connection.deadline_ms);
+        let deadline = Limit::attempt(connection.at_most);
         let waits = Waits::new(&self.limits, request.timeouts);
         let request = rebuilt(request, target, &self.limits)?;
         let turn = self.turns.connection(connection.tenant, deadline).await?;

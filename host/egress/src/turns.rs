@@ -113,13 +113,13 @@ mod tests {
     }
 
     async fn fault(turns: &Turns, tenant: u32) -> HttpFault {
-        turns.connection(TenantId(tenant), Limit::deadline(u64::MAX)).await.err().expect("no place")
+        turns.connection(TenantId(tenant), Limit::attempt(std::time::Duration::MAX)).await.err().expect("no place")
     }
 
     #[tokio::test]
     async fn a_tenant_fills_its_own_places_only() {
         let turns = turns(|limits| limits.tenant_connections = 1);
-        let far = Limit::deadline(u64::MAX);
+        let far = Limit::attempt(std::time::Duration::MAX);
         let held = turns.connection(TenantId(1), far).await.expect("a place");
         let fault = fault(&turns, 1).await;
         assert_eq!(fault.kind, HttpFaultKind::Limit);
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn idle_tenants_are_forgotten() {
         let turns = turns(|_| {});
-        let held = turns.connection(TenantId(0), Limit::deadline(u64::MAX)).await.expect("a place");
+        let held = turns.connection(TenantId(0), Limit::attempt(std::time::Duration::MAX)).await.expect("a place");
         for id in 1..5_000 {
             turns.tenant(TenantId(id));
         }

@@ -202,7 +202,7 @@ impl Engine {
             wanted,
             idempotency_key: context.idempotency_key.clone(),
             trace: trace.and_then(|(_, trace)| TraceParent::parse(trace).ok()),
-            deadline_ms: context.deadline_ms,
+            at_most: invocation.limits.timeout,
             hops,
             secrets,
         };

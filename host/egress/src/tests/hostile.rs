@@ -135,7 +135,7 @@ async fn drop_by_drop_until_the_attempt_is_over() {
     let sender = Setup::default().sender();
     for head in ["HTTP/1.1 200 OK\r\nx: ", "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"] {
         let server = drip(head);
-        let connection = Connection { tenant: TenantId(1), deadline_ms: now_ms() + 100 };
+        let connection = Connection { tenant: TenantId(1), at_most: Duration::from_millis(100) };
         let result = match sender.send(connection, get(server.authority())).await {
             Ok(answer) => whole(answer).await,
             Err(fault) => Err(fault),
@@ -145,16 +145,10 @@ async fn drop_by_drop_until_the_attempt_is_over() {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a deadline is a moment of the real clock")]
-fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    u64::try_from(since.as_millis()).expect("a moment")
-}
-
 #[tokio::test]
-async fn a_deadline_that_is_over_sends_nothing() {
+async fn an_attempt_without_time_sends_nothing() {
     let server = Server::says("HTTP/1.1 200 OK\r\n\r\n");
-    let connection = Connection { tenant: TenantId(1), deadline_ms: 0 };
+    let connection = Connection { tenant: TenantId(1), at_most: Duration::ZERO };
     let fault = Setup::default().sender().send(connection, get(server.authority())).await.err().expect("a fault");
     assert_eq!(fault.kind, HttpFaultKind::Timeout);
 }

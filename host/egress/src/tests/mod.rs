@@ -18,7 +18,7 @@ use stepwell_engine::ports::{
 use tokio::runtime::Handle;
 
 /// A deadline that no test reaches.
-const FAR: u64 = u64::MAX;
+const FAR: Duration = Duration::MAX;
 
 /// A server: each connection's bytes up to the end of the request are kept, then it does what the test says.
 struct Server {
@@ -186,7 +186,7 @@ fn get(authority: impl Into<String>) -> HttpRequest {
 }
 
 fn connection() -> Connection {
-    Connection { tenant: TenantId(1), deadline_ms: FAR }
+    Connection { tenant: TenantId(1), at_most: FAR }
 }
 
 async fn send(sender: &HttpEgress, request: HttpRequest) -> Result<HttpResponse, HttpFault> {

@@ -189,7 +189,7 @@ async fn each_tenant_has_its_own_connections() {
     let held = send(&sender, get(server.authority())).await.expect("an answer");
     assert_eq!(fault(&sender, get(server.authority())).await.kind, HttpFaultKind::Limit);
     let other = Server::says(OK);
-    let answer = sender.send(Connection { tenant: TenantId(2), deadline_ms: FAR }, get(other.authority())).await;
+    let answer = sender.send(Connection { tenant: TenantId(2), at_most: FAR }, get(other.authority())).await;
     assert_eq!(whole(answer.expect("an answer")).await.expect("a body"), "ok");
     drop(held);
     assert!(send(&sender, get(other.authority())).await.is_ok());

@@ -13,6 +13,7 @@ use crate::{Error, events};
 use references::References;
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use stepwell_core::grants::Grants;
 use stepwell_core::ids::TenantId;
 use stepwell_core::secrets::SecretValues;
@@ -33,8 +34,8 @@ pub(crate) struct AttemptFacts {
     pub idempotency_key: String,
     /// The span of this attempt, where there is a trace.
     pub trace: Option<TraceParent>,
-    /// When the attempt ends, milliseconds since 1970.
-    pub deadline_ms: u64,
+    /// How long the attempt may take.
+    pub at_most: Duration,
     /// How many events that workflows published led to this execution.
     pub hops: u32,
     /// The secrets that came with the input.

@@ -26,7 +26,7 @@ impl AttemptHost {
         request.authority = authority(&target);
         self.fill_in(&mut request, &target, &granted).await?;
         self.complete(&mut request, number);
-        let connection = Connection { tenant: self.tenant(), deadline_ms: self.facts.deadline_ms };
+        let connection = Connection { tenant: self.tenant(), at_most: self.facts.at_most };
         self.engine.inner.ports.egress.send(connection, request).await
     }
 

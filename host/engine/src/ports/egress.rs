@@ -1,6 +1,7 @@
 //! Egress: the one way out. Whoever asks has checked the grants; the adapter checks the addresses.
 
 use super::host::{HttpFault, HttpFaultKind, HttpRequest, HttpResponse};
+use std::time::Duration;
 use stepwell_core::ids::TenantId;
 
 /// For whom a connection is made, and what it may use.
@@ -8,8 +9,9 @@ use stepwell_core::ids::TenantId;
 pub struct Connection {
     /// Whose function asks: connections are counted per tenant.
     pub tenant: TenantId,
-    /// The attempt's deadline: everything ends then, milliseconds since 1970.
-    pub deadline_ms: u64,
+    /// How long it may take in all: as long as the attempt that asks. No moment, because clocks are set; who has waited for it may have gone
+    /// before.
+    pub at_most: Duration,
 }
 
 /// The port.

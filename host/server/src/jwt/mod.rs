@@ -82,7 +82,7 @@ impl Jwt {
             Jwks::File(path) => Keys::File(KeySet::open(path).await?),
             Jwks::Url(url) => {
                 let keys = Remote::new(url, sender);
-                keys.refresh(SystemClock.now()).await;
+                keys.refresh().await;
                 Keys::Url(keys)
             }
         };
@@ -94,7 +94,7 @@ impl Jwt {
         let Keys::Url(keys) = &self.keys else { return std::future::pending().await };
         loop {
             SystemClock.sleep_until(SystemClock.now().plus(remote::FRESH_MS)).await;
-            keys.refresh(SystemClock.now()).await;
+            keys.refresh().await;
         }
     }
 

@@ -4,6 +4,7 @@
 use super::keys::{Known, SET_BYTES, Set, parse};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use stepwell_core::grants::Target;
 use stepwell_core::ids::TenantId;
 use stepwell_core::time::Timestamp;
@@ -13,8 +14,8 @@ use stepwell_engine::ports::{Connection, Egress, HttpRequest, HttpTimeouts};
 pub(super) const FRESH_MS: u64 = 3_600_000;
 /// Tokens that name unknown keys have them fetched so often at most, milliseconds: anybody can make up such tokens.
 const UNKNOWN_MS: u64 = 30_000;
-/// Keys must have come after this time, milliseconds.
-const FETCH_MS: u64 = 10_000;
+/// Keys must have come after this time.
+const FETCH: Duration = Duration::from_secs(10);
 
 /// Where a key set is. `https`, or `http` where nobody stands between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,15 +93,15 @@ impl Remote {
         if !self.may_ask(now) {
             return None;
         }
-        self.fetch_within(now).await;
+        self.fetch_within().await;
         drop(turn);
         known()
     }
 
     /// The keys that the issuer has now.
-    pub async fn refresh(&self, now: Timestamp) {
+    pub async fn refresh(&self) {
         let _turn = self.turn.lock().await;
-        self.fetch_within(now).await;
+        self.fetch_within().await;
     }
 
     fn may_ask(&self, now: Timestamp) -> bool {
@@ -112,8 +113,8 @@ impl Remote {
         may
     }
 
-    async fn fetch_within(&self, now: Timestamp) {
-        match self.fetch(now).await {
+    async fn fetch_within(&self) {
+        match self.fetch().await {
             Ok(set) => {
                 tracing::debug!(url = %self.url, keys = set.len(), "the issuer's keys were fetched");
                 self.lock().set = set;
@@ -124,8 +125,8 @@ impl Remote {
         }
     }
 
-    async fn fetch(&self, now: Timestamp) -> Result<Set, String> {
-        let connection = Connection { tenant: TenantId::DEFAULT, deadline_ms: now.plus(FETCH_MS).0 };
+    async fn fetch(&self) -> Result<Set, String> {
+        let connection = Connection { tenant: TenantId::DEFAULT, at_most: FETCH };
         let JwksUrl { scheme, authority, path } = self.url.clone();
         let request = HttpRequest {
             method: "GET".to_owned(),
@@ -202,7 +203,7 @@ mod tests {
     async fn an_unknown_key_is_asked_for_and_not_again_for_a_while() {
         let (remote, issuer) = remote(vec![set("a"), set("b"), set("c")]);
         let left = || issuer.0.lock().expect("lock").len();
-        remote.refresh(AT).await;
+        remote.refresh().await;
         assert!(remote.key("a", AT).await.is_some());
         assert_eq!(left(), 2, "what is known is not asked for");
         assert!(remote.key("b", AT).await.is_some(), "the first that is unknown is asked for");
@@ -226,7 +227,7 @@ mod tests {
         let count = broken.len();
         let (remote, issuer) = remote(broken);
         for _ in 0..=count {
-            remote.refresh(AT).await;
+            remote.refresh().await;
             assert!(remote.key("a", AT).await.is_some());
         }
         assert!(issuer.0.lock().expect("lock").is_empty());
