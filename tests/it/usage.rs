@@ -128,3 +128,18 @@ fn whoever_has_used_up_a_quota_is_told_and_nothing_that_waits_is_lost() {
         (json!("quotas.weight"), "invalid_request")
     );
 }
+
+#[test]
+fn values_that_functions_keep_count_as_stored() {
+    let server = Server::start();
+    let stored = || server.client.get("/usage").ok(200)["quotas"]["stored_bytes"]["used"].as_u64().expect("a number");
+    let before = stored();
+    server.client.put("/kv/large", &json!({"value": "x".repeat(50_000)})).ok(200);
+    let with = stored();
+    assert!(with >= before + 50_000, "{before} {with}");
+    server.client.put("/kv/large", &json!({"value": "x".repeat(20_000)})).ok(200);
+    let less = stored();
+    assert!((before + 20_000..before + 40_000).contains(&less), "{before} {less}");
+    server.client.delete("/kv/large").ok(200);
+    assert!(stored() < before + 10_000, "nothing of it is left");
+}

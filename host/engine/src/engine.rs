@@ -103,14 +103,14 @@ pub(crate) struct Inner {
 }
 
 /// What functions may use, and may be granted.
-fn capabilities(ports: &Ports, committer: &Committer) -> (Policies, Configuration, KeyValues) {
+fn capabilities(ports: &Ports, committer: &Committer, meters: &Arc<Meters>) -> (Policies, Configuration, KeyValues) {
     let store = || Arc::clone(&ports.store);
     let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
     let limits = KeyValueLimits::default();
     (
         Policies::new(store(), committer.clone(), ports.policy.clone()),
         Configuration::new(store(), committer.clone(), Arc::clone(&ports.clock)),
-        KeyValues::new((store(), committer.clone()), (clock, entropy), limits),
+        KeyValues::new((store(), committer.clone()), (clock, entropy), (limits, Arc::clone(meters))),
     )
 }
 
@@ -151,7 +151,7 @@ impl Engine {
             clock: Arc::clone(&ports.clock),
             entropy: Arc::clone(&ports.entropy),
         });
-        let (policies, configuration, key_values) = capabilities(&ports, &committer);
+        let (policies, configuration, key_values) = capabilities(&ports, &committer, &meters);
         let inner = Arc::new(Inner {
             signer: Signer::load((&*ports.store, &committer), &*ports.entropy, &ports.keyring).await?,
             ports,

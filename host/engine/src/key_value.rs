@@ -5,6 +5,7 @@
 
 use crate::Error;
 use crate::committer::Committer;
+use crate::meters::Meters;
 use crate::ports::{
     Clock, CommitError, DocumentKind, DocumentWrite, Entropy, Expect, Expected, Page, Store, Transition,
 };
@@ -88,6 +89,8 @@ pub struct KeyValues {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     limits: KeyValueLimits,
+    /// Counts the bytes that are kept with all others of the tenant.
+    meters: Arc<Meters>,
     /// Counted when a tenant first writes, kept up to date by its commits.
     sizes: Arc<Mutex<HashMap<TenantId, Size>>>,
 }
@@ -104,9 +107,9 @@ impl KeyValues {
     pub(crate) fn new(
         (store, committer): (Arc<dyn Store>, Committer),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-        limits: KeyValueLimits,
+        (limits, meters): (KeyValueLimits, Arc<Meters>),
     ) -> Self {
-        Self { store, committer, clock, entropy, limits, sizes: Arc::default() }
+        Self { store, committer, clock, entropy, limits, meters, sizes: Arc::default() }
     }
 
     /// The value of a key, as far as it is durable.
@@ -219,7 +222,11 @@ impl KeyValues {
             }
         });
         match self.committer.commit_then(Transition { tenant, execution: None, documents }, then).await {
-            Ok(()) => Ok(Some(next.map_or(0, |facts| facts.version))),
+            Ok(()) => {
+                let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+                self.meters.wrote(tenant, (signed(after.bytes) - signed(before.bytes), 0), now);
+                Ok(Some(next.map_or(0, |facts| facts.version)))
+            }
             Err(CommitError::Unexpected { .. }) => Ok(None),
             Err(other) => Err(other.into()),
         }

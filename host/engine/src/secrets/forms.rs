@@ -21,7 +21,7 @@ impl Form {
     }
 }
 
-/// All forms of a value, each once: itself, without the white space round it, its lines, and as JSON, base64 and percent-encoded.
+/// All forms of a value, each once: itself, without the white space round it, its lines, and as JSON, base64, hexadecimal and percent-encoded.
 pub(super) fn forms(value: &str) -> Vec<Form> {
     let trimmed = value.trim();
     let mut forms = vec![Form::plain(value), Form::plain(trimmed)];
@@ -33,6 +33,7 @@ pub(super) fn forms(value: &str) -> Vec<Form> {
             forms.extend(in_json(text));
             forms.extend(in_base64(text.as_bytes()));
             forms.extend(in_percents(text.as_bytes()));
+            forms.extend(in_digits(text.as_bytes()));
         }
     }
     forms.retain(|form| !form.text.is_empty());
@@ -80,6 +81,13 @@ fn in_base64(bytes: &[u8]) -> Vec<Form> {
         }
     }
     forms
+}
+
+/// In hexadecimal, in either case.
+fn in_digits(bytes: &[u8]) -> [Form; 2] {
+    let lower: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let upper = lower.to_ascii_uppercase();
+    [Form::plain(lower), Form::plain(upper)]
 }
 
 /// As the usual libraries write it into a URL or a form: they differ in what they leave as it is.

@@ -304,6 +304,16 @@ mod tests {
     }
 
     #[test]
+    fn hexadecimal_is_found_in_either_case() {
+        let secret = "pa/ss+wörd!";
+        let hidden = |text: String| redactor(&[secret]).text(format!("x {text} y"));
+        let lower: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hidden(lower.to_ascii_uppercase()), "x *** y");
+        assert_eq!(hidden(lower), "x *** y");
+        assert_eq!(redactor(&["short"]).text("73686f7274".to_owned()), "73686f7274", "short ones are not looked for");
+    }
+
+    #[test]
     fn base64_is_found_behind_any_other_bytes() {
         for before in ["", "u", "us", "use", "user:", "somebody:"] {
             for after in ["", "!", "!!", "!!!"] {

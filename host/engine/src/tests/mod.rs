@@ -4,6 +4,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "definitions read better with values than with references")]
 
 mod approvals;
+mod audit;
 mod callbacks;
 mod control;
 mod crashes;

@@ -125,6 +125,35 @@ async fn tokens_of_each_kind_of_key_count() {
     assert!(jwt.claims(&many).await.is_ok());
 }
 
+/// What openssl signed, and the keys for it.
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("fixtures/vectors.json")).expect("JSON")
+}
+
+#[tokio::test]
+async fn what_openssl_signed_counts_by_its_own_algorithm_and_no_other() {
+    let (issuer, vectors) = (Issuer::new(), vectors());
+    issuer.write(&vectors);
+    let jwt = issuer.jwt().await;
+    let tokens = vectors["tokens"].as_object().expect("tokens");
+    assert_eq!(tokens.keys().map(String::as_str).collect::<Vec<_>>(), ["RS384", "RS512", "PS384", "PS512", "ES384"]);
+    for (algorithm, token) in tokens {
+        let token = token.as_str().expect("a token");
+        let claims = jwt.claims(token).await;
+        assert_eq!(claims.map(|claims| claims["sub"].clone()), Ok(json!("ann")), "{algorithm}");
+        let (_, rest) = token.split_once('.').expect("claims");
+        let kid = if algorithm == "ES384" { "p384" } else { "rsa-vectors" };
+        for other in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"] {
+            // With the header of another algorithm neither the key nor the signature fits.
+            let bent = format!("{}.{rest}", encoded(&json!({"alg": other, "kid": kid})));
+            assert_eq!(jwt.claims(&bent).await.err(), Some(NoToken), "{algorithm} as {other}");
+        }
+        let (start, signature) = token.split_at(token.len() - 30);
+        let changed: String = signature.chars().map(|c| if c == 'A' { 'B' } else { 'A' }).collect();
+        assert_eq!(jwt.claims(&format!("{start}{changed}")).await.err(), Some(NoToken), "{algorithm}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_signed_badly_or_by_somebody_else_does_not_count() {
     let issuer = Issuer::new();
