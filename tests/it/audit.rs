@@ -123,6 +123,11 @@ fn administration(all: &mut Changes<'_>) {
         all.change("POST /tenants/{id}/keys", &["acme"], &json!({"scopes": ["admin"], "subject": "boss"})).ok(201);
     let theirs = all.client.with_key(&id(&admin, "key"));
     assert_eq!(newest(&theirs)["action"], "tenant.key", "they see it, too");
+    let other = theirs.post("/keys", &json!({"scopes": ["read"]})).ok(201);
+    all.change("DELETE /tenants/{id}/keys/{key}", &["acme", &id(&other, "id")], &json!({}));
+    assert_eq!(newest(&theirs)["action"], "tenant.revoke", "they see it, too");
+    all.change("PUT /tenants/{id}/grants", &["acme"], &json!({"keyValue": "none"}));
+    assert_eq!(newest(&theirs)["action"], "tenant.grants", "they see it, too");
     all.change("PATCH /tenants/{id}", &["acme"], &json!({"quotas": {"functions": 3}}));
     all.change("POST /tenants/{id}/suspend", &["acme"], &json!({}));
     all.change("POST /tenants/{id}/resume", &["acme"], &json!({}));

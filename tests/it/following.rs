@@ -43,6 +43,11 @@ impl Events {
         (head, Self { raw, text: String::new(), read: VecDeque::new() })
     }
 
+    /// As [`Events::of`]; `None`: it is refused.
+    fn answered(mut raw: Raw) -> Option<Self> {
+        (raw.head().0 == 200).then(|| Self { raw, text: String::new(), read: VecDeque::new() })
+    }
+
     /// `None`: the answer is complete.
     pub fn next(&mut self) -> Option<Event> {
         while self.read.is_empty() {
@@ -256,4 +261,55 @@ fn a_shutdown_ends_the_answer_cleanly() {
     assert!(server.terminate(), "it ends well, and at once");
     assert_eq!(events.next(), None, "complete, without an end: whoever connects again goes on");
     assert!(events.raw.ends());
+}
+
+/// The events of an execution that waits for somebody, read with this key; `None`: the key is refused already.
+fn read_with(server: &Server, id: &str, key: &str) -> Option<Events> {
+    let mut raw = Raw::connect(server);
+    raw.send(&format!(
+        "GET /workflows/executions/{id}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"
+    ));
+    let mut events = Events::answered(raw)?;
+    while events.next().expect("a line").kind != "started" {}
+    Some(events)
+}
+
+fn ends_unfinished(mut events: Events) {
+    while let Some(event) = events.next() {
+        assert_ne!(event.kind, "end");
+    }
+}
+
+#[test]
+fn an_answer_ends_with_the_standing_of_who_reads_it() {
+    let server = Server::start();
+    let (operator, acme) = (&server.client, server.client.tenant("acme"));
+    let step = json!({"id": "a", "type": "human", "config": {}});
+    acme.post("/workflows", &json!({"id": "w", "steps": [step]})).ok(201);
+    let started = acme.post("/workflows/trigger", &json!({"workflowId": "w"})).ok(200);
+    let id = started["executionId"].as_str().expect("an id");
+    let key = |body: &Value| {
+        let made = acme.post("/keys", body).ok(201);
+        (made["id"].as_str().expect("an id").to_owned(), made["key"].as_str().expect("a key").to_owned())
+    };
+    let (first, second) = (key(&json!({"scopes": ["read"]})), key(&json!({"scopes": ["read"]})));
+    let revoked = read_with(&server, id, &first.1).expect("it counts");
+    let mut stays = read_with(&server, id, &second.1).expect("it counts");
+    // The operator sees another tenant's keys, and revokes one; under another tenant there is none.
+    let listed = operator.get("/tenants/acme/keys?limit=2").ok(200);
+    assert_eq!((listed["items"].as_array().map(Vec::len), listed["nextCursor"].is_string()), (Some(2), true));
+    assert_eq!(operator.delete(&format!("/tenants/default/keys/{}", first.0)).error(404), "key_not_found");
+    assert_eq!(operator.delete(&format!("/tenants/nobody/keys/{}", first.0)).error(404), "tenant_not_found");
+    operator.delete(&format!("/tenants/acme/keys/{}", first.0)).ok(200);
+    ends_unfinished(revoked);
+    assert!(read_with(&server, id, &first.1).is_none());
+    acme.post(&format!("/workflows/executions/{id}/pause"), &json!({})).ok(200);
+    while stays.next().expect("it goes on").kind != "paused" {}
+    // One that expires while it is read.
+    let short = ["2s", "20s", "60s"]
+        .into_iter()
+        .find_map(|time| read_with(&server, id, &key(&json!({"scopes": ["read"], "expiresIn": time})).1));
+    ends_unfinished(short.expect("one of them counted"));
+    operator.post("/tenants/acme/suspend", &json!({})).ok(200);
+    ends_unfinished(stays);
 }

@@ -141,3 +141,38 @@ fn configuration_is_readable() {
     assert_eq!(client.put("/config/a-b", &json!({"value": ""})).error(422), "invalid_config_name");
     assert_eq!(client.put("/config/A", &json!({"value": "x".repeat(9_000)})).error(413), "config_bytes");
 }
+
+#[test]
+fn the_operator_narrows_one_tenant_over_its_own_policy() {
+    let server = Server::start();
+    let (operator, acme) = (&server.client, server.client.tenant("acme"));
+    let wanted = json!({"config": ["REGION"], "keyValue": "write"});
+    for client in [operator, &acme] {
+        client.put("/config/REGION", &json!({"value": "eu"})).ok(200);
+        upload(client, &wanted);
+    }
+    acme.put("/grants", &json!({"config": ["*"], "keyValue": "write"})).ok(200);
+    let path = "/tenants/acme/grants";
+    assert_eq!(operator.get(path).ok(200), json!({}));
+    let policy = json!({"keyValue": "read", "config": []});
+    assert_eq!(operator.put(path, &policy).ok(200), policy);
+    let questions = json!([["config", "REGION"], ["put", "a", "b"], ["keys", ""]]);
+    let answers = ask(&acme, &questions);
+    assert_eq!((&answers[0]["refused"], &answers[1]["refused"]), (&json!("denied"), &json!("denied")), "{answers:#}");
+    assert_eq!(answers[2][0], json!([]), "reading is allowed");
+    let grants = &acme.get("/functions/f").ok(200)["grants"];
+    assert_eq!(grants["granted"], json!({"keyValue": "read"}));
+    assert!(
+        grants["refused"].as_array().is_some_and(|all| all.iter().all(|one| one["by"] == "operator")),
+        "{grants:#}"
+    );
+    assert_eq!(acme.get("/grants").ok(200)["keyValue"], "write", "what they said themselves stays");
+    assert_eq!(ask(operator, &questions)[0], "eu", "another tenant is not meant");
+    assert_eq!(acme.put(path, &json!({})).error(403), "forbidden");
+    assert_eq!(operator.put("/tenants/nobody/grants", &json!({})).error(404), "tenant_not_found");
+    let server = server.kill_and_restart();
+    assert_eq!(server.client.get(path).ok(200), policy);
+    server.client.put(path, &json!({})).ok(200);
+    let acme = server.client.with_key(&acme.key);
+    assert_eq!(ask(&acme, &questions)[0], "eu");
+}

@@ -1,7 +1,10 @@
 //! What is another tenant's is not there: every operation that takes an id, with ids of somebody else.
 
 use crate::described::DOCUMENT;
+use crate::progress::under_way;
+use crate::raw::Raw;
 use crate::support::{Client, Server};
+use crate::uploads::bomb;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -75,6 +78,11 @@ fn every_operation_answers_404_for_the_ids_of_another_tenant() {
     let headers = [("content-type", "application/json")];
     let delivered = server.client.stranger().send("POST", "/t/acme/webhooks/in", &headers, b"{}").ok(202);
     ids.insert("webhook-deliveries", id(&delivered, "deliveryId"));
+    let (upload, bytes) = ("PUT /functions/bomb HTTP/1.1\r\nhost: x\r\ncontent-type: application/wasm\r\n", bomb());
+    let mut uploading = Raw::connect(&server);
+    uploading.send(&format!("{upload}authorization: Bearer {}\r\ncontent-length: {}\r\n\r\n", acme.key, bytes.len()));
+    uploading.bytes(&bytes);
+    ids.insert("uploads", id(&under_way(&acme), "id"));
     let seen = |client: &Client| {
         let paths = ["/workflows", "/functions", "/agents", "/secrets", "/events", "/keys", "/approvals", "/schedules"];
         let more = [format!("/workflows/executions/{}", ids["executions"]), "/webhook-deliveries".to_owned()];
@@ -109,6 +117,7 @@ fn every_operation_answers_404_for_the_ids_of_another_tenant() {
         }
     }
     assert!(asked > 35, "{asked}");
+    drop(uploading);
     // Their own things under the same ids do not touch the others'.
     beta.put_script("/functions/f", "export default () => 'beta'").ok(200);
     beta.put("/secrets/A", &json!({"value": "beta"})).ok(200);

@@ -297,6 +297,9 @@ pub enum KeyCommand {
     Create(NewKeyOptions),
     /// List the keys
     List {
+        /// Of this tenant, for the operator; left out, one's own
+        #[arg(long)]
+        tenant: Option<String>,
         /// How they are shown
         #[command(flatten)]
         output: Output,
@@ -305,6 +308,9 @@ pub enum KeyCommand {
     Revoke {
         /// Its id: key-...
         id: String,
+        /// Of this tenant, for the operator; left out, one's own
+        #[arg(long)]
+        tenant: Option<String>,
         /// Where the server is
         #[command(flatten)]
         output: Output,

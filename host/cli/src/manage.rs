@@ -66,12 +66,19 @@ fn turn(id: &str, how: &str, output: &Output) -> anyhow::Result<()> {
 pub fn api_key(command: &KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::Create(options) => create(options),
-        KeyCommand::List { output } => list(output, &KEY, "/keys?", usize::MAX),
-        KeyCommand::Revoke { id, output } => {
-            connect(output)?.delete(&format!("/keys/{}", path_safe(id)?))?;
+        KeyCommand::List { tenant, output } => {
+            list(output, &KEY, &format!("{}?", keys(tenant.as_deref())?), usize::MAX)
+        }
+        KeyCommand::Revoke { id, tenant, output } => {
+            connect(output)?.delete(&format!("{}/{}", keys(tenant.as_deref())?, path_safe(id)?))?;
             print(&format!("the key {id} is refused from now on"))
         }
     }
+}
+
+/// Where keys are: one's own, or for the operator those of a tenant.
+fn keys(tenant: Option<&str>) -> anyhow::Result<String> {
+    tenant.map_or_else(|| Ok("/keys".to_owned()), |id| Ok(format!("/tenants/{}/keys", path_safe(id)?)))
 }
 
 /// The key goes to the standard output, alone, so that it can go on into a file; what is known of it to the standard error.

@@ -162,7 +162,11 @@ const OPERATIONS: &[Operation] = &[
     op("POST", "/tenants/{id}/suspend", OPERATOR, Some("tenant.suspend")),
     op("POST", "/tenants/{id}/resume", OPERATOR, Some("tenant.resume")),
     op("GET", "/tenants/{id}/usage", OPERATOR, None),
+    op("GET", "/tenants/{id}/grants", OPERATOR, None),
+    op("PUT", "/tenants/{id}/grants", OPERATOR, Some("tenant.grants")),
     op("POST", "/tenants/{id}/keys", OPERATOR, Some("tenant.key")),
+    op("GET", "/tenants/{id}/keys", OPERATOR, None),
+    op("DELETE", "/tenants/{id}/keys/{key}", OPERATOR, Some("tenant.revoke")),
     op("GET", "/store", OPERATOR, None),
 ];
 

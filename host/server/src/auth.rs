@@ -32,13 +32,15 @@ pub struct Caller {
     pub groups: Vec<String>,
     /// The id of their key; the operator's own has none.
     pub key: Option<String>,
+    /// When the key or the token stops to count.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
     /// The operator, by `STEPWELL_ADMIN_KEY`.
     fn operator() -> Self {
         let (subject, scopes) = ("admin".to_owned(), vec![Scope::Admin]);
-        Self { tenant: TenantId::DEFAULT, subject, scopes, groups: Vec::new(), key: None }
+        Self { tenant: TenantId::DEFAULT, subject, scopes, groups: Vec::new(), key: None, expires_at: None }
     }
 
     /// Whether the key has this scope.
@@ -80,6 +82,7 @@ impl From<&KeyHolder> for Caller {
             scopes: facts.scopes.clone(),
             groups: facts.groups.clone(),
             key: Some(facts.id.clone()),
+            expires_at: facts.expires_at,
         }
     }
 }

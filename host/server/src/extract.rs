@@ -167,6 +167,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Numbered {
     }
 }
 
+/// Two segments of the path.
+pub struct Ids(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let not_text = |_| ApiError::wrong_shape("id", "the ids in the path are not valid UTF-8");
+        path.map(|Path((first, second))| Self(first, second)).map_err(not_text)
+    }
+}
+
 /// The query's parameters.
 pub struct Parameters<T>(pub T);
 

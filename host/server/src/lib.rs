@@ -20,6 +20,7 @@ mod presence;
 mod routes;
 mod serve;
 mod socket;
+mod standing;
 mod streams;
 mod system;
 mod under_way;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum By {
     /// The tenant's policy: `PUT /grants`.
     Tenant,
-    /// The operator's: how the server was started.
+    /// The operator's: how the server was started, or `PUT /tenants/{id}/grants`.
     Operator,
 }
 
@@ -35,12 +35,14 @@ pub struct Decision {
     pub refused: Vec<RefusedGrant>,
 }
 
-/// What of `wanted` both policies allow.
+/// What of `wanted` all policies allow: the tenant's, the operator's for everybody, and the operator's for this tenant.
 #[must_use]
-pub fn decide(wanted: &Grants, tenant: &Policy, operator: &Policy) -> Decision {
+pub fn decide(wanted: &Grants, tenant: &Policy, operator: [&Policy; 2]) -> Decision {
     let mut refused = Vec::new();
-    let granted = narrowed(wanted, (tenant, By::Tenant), &mut refused);
-    let granted = narrowed(&granted, (operator, By::Operator), &mut refused);
+    let mut granted = narrowed(wanted, (tenant, By::Tenant), &mut refused);
+    for policy in operator {
+        granted = narrowed(&granted, (policy, By::Operator), &mut refused);
+    }
     Decision { granted, refused }
 }
 
@@ -169,7 +171,8 @@ mod tests {
 
     fn decided(wanted: &Value, tenant: &Value, operator: &Value) -> (Value, Vec<(Value, By)>) {
         let policy = |value: &Value| grants::policy(value).expect("a policy");
-        let decision = decide(&grants::grants(wanted).expect("grants"), &policy(tenant), &policy(operator));
+        let decision =
+            decide(&grants::grants(wanted).expect("grants"), &policy(tenant), [&policy(operator), &Policy::default()]);
         let refused = decision.refused.into_iter().map(|refused| (refused.grant, refused.by)).collect();
         (serde_json::to_value(decision.granted).expect("JSON"), refused)
     }
@@ -184,6 +187,16 @@ mod tests {
         let any = json!({"http": ["https://*"]});
         assert_eq!(decided(&any, &json!({}), &json!({})), (json!({}), vec![(any.clone(), By::Tenant)]));
         assert_eq!(decided(&any, &any, &json!({})), (any, vec![]));
+    }
+
+    #[test]
+    fn what_the_operator_says_of_one_tenant_counts_beside_what_holds_for_all() {
+        let policy = |value: Value| grants::policy(&value).expect("a policy");
+        let wanted = grants::grants(&json!({"config": ["R", "S", "T"]})).expect("grants");
+        let (all, one) = (policy(json!({"config": ["R", "S"]})), policy(json!({"config": ["S", "T"]})));
+        let decision = decide(&wanted, &Policy::default(), [&all, &one]);
+        assert_eq!(decision.granted, grants::grants(&json!({"config": ["S"]})).expect("grants"));
+        assert!(decision.refused.len() == 2 && decision.refused.iter().all(|refused| refused.by == By::Operator));
     }
 
     #[test]

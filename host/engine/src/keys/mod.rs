@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwell_core::ids::{Digest, TenantId};
 use stepwell_core::time::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// `api_keys` of a tenant: a list of them can be read, sorted and looked through.
 const KEYS: usize = 1_000;
@@ -150,6 +150,8 @@ pub struct Keys {
     /// One is made at a time, so that the limit holds.
     making: tokio::sync::Mutex<()>,
     uses: mpsc::Sender<uses::Use>,
+    /// Counts the keys that were revoked, for whoever waits for one.
+    told: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -173,7 +175,7 @@ impl Keys {
         let KeysParts { store, committer, clock, entropy } = parts;
         let (uses, waiting) = mpsc::channel(uses::QUEUE);
         let (known, making) = (Mutex::default(), tokio::sync::Mutex::default());
-        (Self { store, committer, clock, entropy, known, making, uses }, waiting)
+        (Self { store, committer, clock, entropy, known, making, uses, told: watch::Sender::new(0) }, waiting)
     }
 
     /// Who has this key. It may have expired, and its tenant may be suspended.
@@ -248,7 +250,15 @@ impl Keys {
         let mut known = self.lock();
         known.changes += 1;
         known.holders.retain(|_, holder| holder.tenant != tenant || holder.facts.id != id);
+        drop(known);
+        self.told.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Told of every key that is revoked.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.told.subscribe()
     }
 
     /// A key's hash and document.

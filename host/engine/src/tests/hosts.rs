@@ -169,7 +169,7 @@ fn a_policy_counts_at_once_also_for_what_was_pinned_before() {
         let first = run_anew(&engine).await;
         assert_eq!(first["result"], json!(["eu"]));
         let narrow = grants::policy(&json!({"config": []})).expect("a policy");
-        engine.policies().put(TENANT, narrow).await.expect("is kept");
+        engine.policies().put((TENANT, grants::By::Tenant), narrow).await.expect("is kept");
         // A new version that wants nothing changes nothing for executions that run: they keep their own, and today's policies.
         let id = first["executionId"].as_str().expect("id");
         let again = crate::RerunRequest { from_step: None, input: None, latest: false, by: None };

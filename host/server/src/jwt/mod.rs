@@ -16,6 +16,7 @@ use remote::Remote;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
+use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{Clock as _, Egress};
 use stepwell_engine::{Scope, Tenants};
 
@@ -120,7 +121,8 @@ impl Jwt {
         let tenant = text(&self.config.tenant_claim).and_then(|id| tenants.called(id)).ok_or(NoToken)?;
         let subject = text("sub").filter(|sub| is_name(sub) && !sub.starts_with(GROUP)).ok_or(NoToken)?;
         let (scopes, groups) = (scopes(&claims), groups(&claims));
-        Ok(Caller { tenant: tenant.number, subject: subject.to_owned(), scopes, groups, key: None })
+        let expires_at = claims.get("exp").and_then(Value::as_f64).map(expiry);
+        Ok(Caller { tenant: tenant.number, subject: subject.to_owned(), scopes, groups, key: None, expires_at })
     }
 
     async fn claims(&self, token: &str) -> Result<Map<String, Value>, NoToken> {
@@ -149,6 +151,12 @@ impl Jwt {
         validation.leeway = LEEWAY_S;
         Ok(decode::<Map<String, Value>>(token, &key.key, &validation).map_err(refused)?.claims)
     }
+}
+
+/// `exp`, seconds, by the clock of somebody else.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what is out of range is cut")]
+fn expiry(seconds: f64) -> Timestamp {
+    Timestamp((seconds * 1_000.0) as u64).plus(LEEWAY_S * 1_000)
 }
 
 fn is_name(text: &str) -> bool {

@@ -8,6 +8,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Place};
 use crate::guard;
 use crate::presence::Presence;
+use crate::standing;
 use crate::streams;
 use crate::system::SystemClock;
 use crate::under_way::{Entry, Known};
@@ -16,6 +17,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use http_body_util::BodyExt as _;
@@ -129,6 +131,7 @@ pub async fn deploy(app: App, caller: Caller, wish: Wish, (sent, turn): (Sent, T
     let id = HeaderValue::from_str(&told.id).map_err(|_| stepwell_engine::Error::Broken)?;
     // The line of the audit log is written when the upload has ended, not with this answer.
     let sent = Sent { trail: sent.trail.taken(), ..sent };
+    let lost = standing::lost(app.clone(), caller.clone()).boxed();
     let work = in_the_background(app, caller.tenant, wish, (sent, (turn, entry)));
     let open = Open {
         work,
@@ -136,6 +139,7 @@ pub async fn deploy(app: App, caller: Caller, wish: Wish, (sent, turn): (Sent, T
         told,
         ready: VecDeque::new(),
         is_over: false,
+        lost,
         _end: EndOnDrop(progress),
         _place: place,
     };
@@ -182,6 +186,7 @@ struct Open {
     told: Told,
     ready: VecDeque<Event>,
     is_over: bool,
+    lost: BoxFuture<'static, ()>,
     _end: EndOnDrop,
     _place: streams::Place,
 }
@@ -208,6 +213,7 @@ async fn next(mut open: Open) -> Option<(Result<Event, Infallible>, Open)> {
         }
         tokio::select! {
             biased;
+            () = &mut open.lost => return None,
             changed = open.states.changed() => if changed.is_ok() { open.look() },
             last = &mut open.work => {
                 open.look();

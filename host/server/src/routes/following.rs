@@ -5,11 +5,14 @@ use crate::auth::Caller;
 use crate::connections::told;
 use crate::error::ApiError;
 use crate::extract::{Id, Parameters};
+use crate::standing;
 use crate::streams::Place;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -54,7 +57,9 @@ pub async fn events(
     let after = in_header.or(query.last_event_id.as_deref()).filter(|id| !id.is_empty()).map(line).transpose()?;
     let place = app.streams().open(caller.tenant)?;
     let following = app.engine().follow_execution(caller.tenant, &id, after).await?;
-    let open = Open { following, stopped: app.stopped(), place };
+    let stopped = app.stopped();
+    let lost = standing::lost(app, caller).boxed();
+    let open = Open { following, stopped, lost, place };
     let answer = Sse::new(stream::unfold(Some(open), next)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([(BUFFERING, NONE)], answer).into_response())
 }
@@ -68,15 +73,17 @@ fn line(id: &str) -> Result<u32, ApiError> {
 struct Open {
     following: Following,
     stopped: watch::Receiver<bool>,
+    lost: BoxFuture<'static, ()>,
     place: Place,
 }
 
 /// What is sent next, when it can be; `None` ends the answer: all was said, or nothing more can be heard here, and who connects again is
 /// told why.
 async fn next(open: Option<Open>) -> Option<(Result<Event, Infallible>, Option<Open>)> {
-    let Open { mut following, mut stopped, place } = open?;
+    let Open { mut following, mut stopped, mut lost, place } = open?;
     let followed = tokio::select! {
         biased;
+        () = &mut lost => return None,
         followed = following.next() => followed.ok()?,
         () = told(&mut stopped) => return None,
     };
@@ -84,7 +91,7 @@ async fn next(open: Option<Open>) -> Option<(Result<Event, Infallible>, Option<O
         Followed::Line { seq, kind, line } => {
             let event = Event::default().id(seq.to_string()).event(kind).data(line.to_string());
             let event = if seq == 0 { event.retry(RECONNECT) } else { event };
-            Some((Ok(event), Some(Open { following, stopped, place })))
+            Some((Ok(event), Some(Open { following, stopped, lost, place })))
         }
         Followed::End(end) => Some((Ok(Event::default().event("end").data(end.to_string())), None)),
     }

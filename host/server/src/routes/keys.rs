@@ -162,10 +162,20 @@ pub async fn list(
     Parameters(query): Parameters<ListParameters>,
     address: Uri,
 ) -> Result<Response, ApiError> {
+    part(&app, caller.tenant, &query, &address).await
+}
+
+/// A part of the keys of a tenant.
+pub(super) async fn part(
+    app: &App,
+    tenant: TenantId,
+    query: &ListParameters,
+    address: &Uri,
+) -> Result<Response, ApiError> {
     let limit = query.limit.as_deref().map_or(Ok(listing::PART), listing::limit)?;
-    let page = app.engine().keys().list(caller.tenant, query.cursor.as_deref(), limit).await?;
+    let page = app.engine().keys().list(tenant, query.cursor.as_deref(), limit).await?;
     let items: Vec<Shown> = page.items.iter().map(Shown::of).collect();
-    listing::page(&items, page.next.clone(), &address)
+    listing::page(&items, page.next.clone(), address)
 }
 
 /// `GET /keys/{id}`

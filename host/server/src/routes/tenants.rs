@@ -4,7 +4,7 @@ use super::{App, about, json, keys, listing};
 use crate::audit::Also;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::extract::{self, Id, Parameters, Whole};
+use crate::extract::{self, Id, Ids, Parameters, Whole};
 use crate::openapi::shapes;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -12,6 +12,7 @@ use axum::response::Response;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use stepwell_engine::{Error, NewTenant, Quotas, Tenant, TenantChange, TenantStatus};
 use utoipa::{IntoParams, ToSchema};
 
@@ -231,11 +232,50 @@ pub async fn key(
     Id(id): Id,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    let tenant = app.engine().tenants().called(&id).filter(|tenant| tenant.status != TenantStatus::Deleting);
-    let tenant = tenant.ok_or(Error::NotFound { what: "tenant", id })?;
+    let tenant = there(&app, id)?;
     let (key, response) = keys::make(&app, (tenant.number, &caller), request).await?;
     let mut response = about(response, &format!("{}/{key}", tenant.id));
     // Its own administrators see that somebody else has a key.
+    response.extensions_mut().insert(Also(tenant.number));
+    Ok(response)
+}
+
+/// A tenant that is not being removed.
+pub(super) fn there(app: &App, id: String) -> Result<Arc<Tenant>, ApiError> {
+    let tenant = app.engine().tenants().called(&id).filter(|tenant| tenant.status != TenantStatus::Deleting);
+    tenant.ok_or_else(|| Error::NotFound { what: "tenant", id }.into())
+}
+
+/// `GET /tenants/{id}/keys`: the keys of that tenant, as `GET /keys` lists one's own.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}/keys",
+    tag = "tenants",
+    params(("id" = String, Path, description = "A tenant"), keys::ListParameters),
+    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Key>))
+)]
+pub async fn keys_of(
+    State(app): State<App>,
+    _caller: Caller,
+    Id(id): Id,
+    Parameters(query): Parameters<keys::ListParameters>,
+    address: Uri,
+) -> Result<Response, ApiError> {
+    keys::part(&app, there(&app, id)?.number, &query, &address).await
+}
+
+/// `DELETE /tenants/{id}/keys/{key}`: from the answer on that tenant's key is refused.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{id}/keys/{key}",
+    tag = "tenants",
+    params(("id" = String, Path, description = "A tenant"), ("key" = String, Path, description = "A key's id: key-…")),
+    responses((status = 200, description = "It is refused from now on", body = shapes::Empty))
+)]
+pub async fn revoke(State(app): State<App>, _caller: Caller, Ids(id, key): Ids) -> Result<Response, ApiError> {
+    let tenant = there(&app, id)?;
+    app.engine().keys().revoke(tenant.number, &key).await?;
+    let mut response = json(StatusCode::OK, &json!({}))?;
     response.extensions_mut().insert(Also(tenant.number));
     Ok(response)
 }
