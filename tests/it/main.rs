@@ -35,6 +35,7 @@ mod progress;
 mod providers;
 mod raw;
 mod rotation;
+mod saving;
 mod schedules;
 mod scopes;
 mod scripts;

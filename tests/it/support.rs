@@ -16,6 +16,8 @@ pub fn program() -> Command {
     for own in ["STEPWELL_ADMIN_KEY", "STEPWELL_MASTER_KEY", "STEPWELL_MASTER_KEY_FILE"] {
         command.env_remove(own);
     }
+    // However full the disk of whoever runs the tests is.
+    command.envs([("STEPWELL_DISK_LOW", "100"), ("STEPWELL_DISK_HIGH", "100")]);
     command.env("STEPWELL_LOG", "warn,stepwell::guest=warn");
     command
 }

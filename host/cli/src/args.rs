@@ -44,6 +44,22 @@ pub enum Command {
     },
     /// Show who changed what, the newest first
     Audit(AuditOptions),
+    /// Save everything that a running server has, as it is at one moment, into a file
+    #[command(after_help = BACKUP_NOTES)]
+    Backup(BackupOptions),
+    /// Make a server's folder of a backup
+    #[command(after_help = BACKUP_NOTES)]
+    Restore(RestoreOptions),
+    /// Check the store of a server that does not run: is everything there, readable, and in agreement? Ends with 0: it is well, 1: it is not,
+    /// 2: it could not be checked
+    Fsck(FsckOptions),
+    /// Show what takes up room, of a running server, or of one that does not run (with --data)
+    #[command(after_help = KEY_VARIABLES)]
+    Du(DuOptions),
+    /// Write the store of a server that does not run as lines of JSON, which need no program of ours to be read
+    Export(ExportOptions),
+    /// Make a server's folder of an export
+    Import(RestoreOptions),
     /// Print the API's description (OpenAPI 3.1), as the server answers it at /openapi.json
     Openapi,
     /// Compile one component from standard input (the server starts this itself)
@@ -135,6 +151,10 @@ pub struct ServeOptions {
     /// From so full a disk on, in percent, what is under way can end, be cancelled and be deleted, and nothing else (503 `disk_full`)
     #[arg(long, env = "STEPWELL_DISK_HIGH", value_name = "PERCENT", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub disk_high: u8,
+    /// So many MiB that are free are enough, whatever part of the disk they are, and half of them for what is under way; 0: only
+    /// --disk-low and --disk-high count
+    #[arg(long, env = "STEPWELL_DISK_SPARE", value_name = "MIB", default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(..=1 << 30))]
+    pub disk_spare: u64,
     /// Fuel of one attempt: 10000000000 is about five seconds of compute
     #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
     pub fuel: u64,
@@ -362,6 +382,69 @@ pub struct AuditOptions {
     /// How they are shown
     #[command(flatten)]
     pub output: Output,
+}
+
+/// What `backup --help` says.
+const BACKUP_NOTES: &str = "A backup holds the store: workflows, functions, executions, keys. It does not hold the master key that secrets are sealed with
+(`master.key` in the server's folder, or where --master-key-file says): keep that somewhere else, for without it secrets are lost.
+Compiled functions are not in it; they are compiled again.
+
+Variables:
+  STEPWELL_API_KEY    The key to ask with: an admin key of the default tenant; without it, STEPWELL_ADMIN_KEY";
+
+/// Options of `backup`.
+#[derive(Debug, clap::Args)]
+pub struct BackupOptions {
+    /// The file; it must not be there yet. It gets its name when it was read back and is whole
+    pub file: PathBuf,
+    /// Where the server is
+    #[command(flatten)]
+    pub server: ServerOptions,
+}
+
+/// Options of `restore` and `import`.
+#[derive(Debug, clap::Args)]
+pub struct RestoreOptions {
+    /// The file
+    pub file: PathBuf,
+    /// The server's folder; it must be empty, but for the master key
+    #[arg(long, env = "STEPWELL_DATA", value_name = "DIR")]
+    pub data: PathBuf,
+}
+
+/// Options of `fsck`.
+#[derive(Debug, clap::Args)]
+pub struct FsckOptions {
+    /// The server's folder
+    #[arg(long, env = "STEPWELL_DATA", value_name = "DIR", default_value = "stepwell-data")]
+    pub data: PathBuf,
+    /// Make again what follows from something else (lists, the note of the progress), and remove files that nothing names
+    #[arg(long)]
+    pub repair: bool,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `du`.
+#[derive(Debug, clap::Args)]
+pub struct DuOptions {
+    /// The folder of a server that does not run
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// How it is shown
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Options of `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportOptions {
+    /// The file; it must not be there yet. Without it: the standard output
+    pub file: Option<PathBuf>,
+    /// The server's folder
+    #[arg(long, env = "STEPWELL_DATA", value_name = "DIR", default_value = "stepwell-data")]
+    pub data: PathBuf,
 }
 
 /// Options of `graph`.

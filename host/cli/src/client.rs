@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use stepwell_server::printable;
 use ureq::http::Response;
 use ureq::{Agent, Body};
@@ -44,6 +44,18 @@ impl Client {
             bail!("{url} answered neither a picture nor an error");
         }
         response.body_mut().with_config().limit(most).read_to_string().with_context(|| format!("GET {url}"))
+    }
+
+    /// An answer of any length, as it comes.
+    pub fn get_stream(&self, path: &str) -> anyhow::Result<impl Read> {
+        let url = format!("{}{path}", self.address);
+        let response = self.agent.get(&url).header("authorization", &self.authorization).call();
+        let response = response.with_context(|| format!("GET {url}"))?;
+        if !response.status().is_success() {
+            answer(response)?;
+            bail!("{url} answered neither a backup nor an error");
+        }
+        Ok(response.into_body().into_reader())
     }
 
     /// JSON there and back.

@@ -6,7 +6,9 @@ mod demo;
 mod deploy;
 mod look;
 mod manage;
+mod saving;
 mod serve;
+mod storage;
 
 use args::{Args, Command};
 use clap::Parser as _;
@@ -26,6 +28,12 @@ fn main() -> ExitCode {
         Command::Tenant { command } => manage::tenant(&command),
         Command::Key { command } => manage::api_key(&command),
         Command::Audit(options) => manage::audit(&options),
+        Command::Backup(options) => saving::backup(&options),
+        Command::Restore(options) => saving::restore(&options),
+        Command::Import(options) => saving::import(&options),
+        Command::Export(options) => saving::export(&options),
+        Command::Fsck(options) => return storage::fsck(&options),
+        Command::Du(options) => storage::du(&options),
         Command::Openapi => {
             println!("{}", stepwell_server::description());
             Ok(())

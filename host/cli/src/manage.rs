@@ -14,7 +14,7 @@ const PART: usize = 200;
 const CELL_BYTES: usize = 60;
 
 /// A column: its heading, and the field that it shows.
-type Column = (&'static str, &'static str);
+pub type Column = (&'static str, &'static str);
 
 const TENANT: [Column; 4] = [("ID", "id"), ("STATUS", "status"), ("NAME", "name"), ("CREATED", "createdAt")];
 const KEY: [Column; 6] = [
@@ -114,7 +114,7 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<()> {
     list(&options.output, &CHANGE, &path, options.limit)
 }
 
-fn connect(output: &Output) -> anyhow::Result<Client> {
+pub fn connect(output: &Output) -> anyhow::Result<Client> {
     Ok(Client::new(output.server.server.trim_end_matches('/'), &key()?))
 }
 
@@ -142,7 +142,7 @@ fn show(output: &Output, columns: &[Column], item: Value) -> anyhow::Result<()> 
 }
 
 /// Every text in it is somebody's: nothing in it may steer a terminal.
-fn table(columns: &[Column], items: &[Value]) -> String {
+pub fn table(columns: &[Column], items: &[Value]) -> String {
     let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
     let rows = items.iter().map(|item| columns.iter().map(|(_, field)| cell(&item[*field])).collect());
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();

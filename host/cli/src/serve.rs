@@ -97,7 +97,7 @@ fn disk_marks(options: &ServeOptions) -> anyhow::Result<DiskMarks> {
     if low > high {
         bail!("--disk-low is {low} and --disk-high is {high}: the low mark comes first");
     }
-    Ok(DiskMarks { low, high })
+    Ok(DiskMarks { low, high, spare_bytes: options.disk_spare << 20 })
 }
 
 async fn run(options: ServeOptions) -> anyhow::Result<()> {

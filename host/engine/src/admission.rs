@@ -42,6 +42,8 @@ pub struct StartRequest {
 const KEY_BYTES: usize = 255;
 /// How long a key is remembered: a day, as the providers of webhooks and the IETF draft suggest.
 const KEY_MS: u64 = 86_400_000;
+/// A store that could not say whether it wrote a start is read again after this many milliseconds.
+const STORE_PAUSE_MS: u64 = 1_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct FirstAnswer {
@@ -214,10 +216,33 @@ impl Engine {
                     set_going();
                     Ok(())
                 }
+                Err(error @ CommitError::Store(_)) => {
+                    self.go_on_if_written((live, transition), set_going);
+                    Err(error)
+                }
                 other => other,
             },
             other => other,
         }
+    }
+
+    /// The store could not say whether a start was written, and its caller is told so. If it was, whoever repeats it with its idempotency key
+    /// is told that it is there: then it must run, and not only after the next start of the server.
+    fn go_on_if_written(&self, (live, transition): (Arc<Live>, Transition), set_going: impl FnOnce() + Send + 'static) {
+        let engine = self.clone();
+        self.inner.attempts.spawn("start", async move {
+            let lines = transition.execution.map(|claim| claim.journal).unwrap_or_default();
+            while engine.accepting().is_ok() {
+                if let Ok(stored) = engine.inner.ports.store.journal(live.key, 0, lines.len()).await {
+                    if stored == lines {
+                        set_going();
+                    }
+                    return;
+                }
+                let clock = &engine.inner.ports.clock;
+                clock.sleep_until(clock.now().plus(STORE_PAUSE_MS)).await;
+            }
+        });
     }
 
     pub(crate) fn lease(&self, key: ExecutionKey) -> Result<Lease, CommitError> {

@@ -70,21 +70,20 @@ impl Engine {
         // The parent may have stopped waiting while the child was on its way.
         let waits = child_start(&live.execution(), &live.workflow, parent.run);
         if waits.is_none_or(|(now, _)| now.attempt != parent.attempt) {
-            self.cancel_orphan(key, live.key.id).await;
+            self.cancel_orphan(key, live.key.id).await?;
         }
         Ok(())
     }
 
     /// Nobody waits for this child any more.
-    pub(crate) async fn cancel_orphan(&self, child: ExecutionKey, parent: stepwell_core::ids::ExecutionId) {
-        match self.rouse(child).await {
-            Ok(Some(live)) => {
-                let reason = Some(format!("the execution {parent} no longer waits for it"));
-                self.happened(&live, &Entry::Cancelled { by: None, reason }).await;
-            }
-            Ok(None) => {}
-            Err(error) => tracing::error!(execution = %child.id, %error, "a child cannot be cancelled"),
-        }
+    pub(crate) async fn cancel_orphan(
+        &self,
+        child: ExecutionKey,
+        parent: stepwell_core::ids::ExecutionId,
+    ) -> Result<(), Error> {
+        let Some(live) = self.rouse(child).await? else { return Ok(()) };
+        let reason = Some(format!("the execution {parent} no longer waits for it"));
+        self.heard(&live, &Entry::Cancelled { by: None, reason }).await
     }
 }
 

@@ -146,12 +146,20 @@ impl Engine {
     /// False if the transition can never be written here. While the store is unavailable it is tried again: the result of an attempt that
     /// ran must not be lost because a disk was full.
     pub(crate) async fn commit(&self, live: &Arc<Live>, transition: Transition) -> bool {
-        let mut unsure = false;
+        self.commit_after((live, false), transition).await
+    }
+
+    /// As [`Engine::commit`]. `unsure`: the store could not say what became of it before.
+    pub(crate) async fn commit_after(&self, (live, mut unsure): (&Arc<Live>, bool), transition: Transition) -> bool {
         loop {
             match self.inner.committer.commit(transition.clone()).await {
                 Ok(()) => return true,
                 // The first try was written after all, although the store could not say so.
-                Err(CommitError::Conflict { .. }) if unsure && self.is_written(live, &transition).await => return true,
+                Err(CommitError::Conflict { .. } | CommitError::Unexpected { .. })
+                    if unsure && self.is_written(live, &transition).await =>
+                {
+                    return true;
+                }
                 Err(CommitError::Store(error)) => {
                     if !unsure {
                         tracing::error!(execution = %live.key.id, %error, "commit failed, trying again until it succeeds");

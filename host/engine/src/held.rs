@@ -95,14 +95,21 @@ impl Engine {
     /// Commits; if a start is in it, whoever waits for that is told what became of it.
     pub(crate) async fn commit_with(&self, live: &Arc<Live>, transition: Transition, start: Option<HeldStart>) -> bool {
         let Some(HeldStart { seat, told }) = start else { return self.commit(live, transition).await };
-        let result = self.commit_first(live, transition).await;
-        match &result {
-            Ok(()) => seat.keep(self.now()),
+        let result = self.commit_first(live, transition.clone()).await;
+        let _ = told.send(result.clone()); // whoever started it may have gone
+        let is_there = match result {
+            Ok(()) => true,
+            // Its caller knows nothing, and may repeat it; if it was written it must go on.
+            Err(CommitError::Store(_)) => self.commit_after((live, true), transition).await,
             // Nobody has been told of it, and nothing that it did can be seen: it has never been.
-            Err(_) => self.let_go(live),
+            Err(_) => {
+                self.let_go(live);
+                false
+            }
+        };
+        if is_there {
+            seat.keep(self.now());
         }
-        let is_there = result.is_ok();
-        let _ = told.send(result); // whoever started it may have gone
         is_there
     }
 

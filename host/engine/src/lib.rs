@@ -68,6 +68,7 @@ pub mod contract;
 pub mod fakes;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzzing;
+pub mod inspect;
 pub mod ports;
 
 #[cfg(test)]

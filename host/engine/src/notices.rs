@@ -1,11 +1,13 @@
 //! What one execution has to tell another: written with its own entry, done afterwards, and done again after a crash.
 
 use crate::Error;
+use crate::drive::Untold;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::ports::{DocumentKind, DocumentWrite, ExecutionKey, Expect, Page, Transition};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use stepwell_core::execution::{Entry, Execution, Parent, Phase, Reported};
 use stepwell_core::failure::Failure;
 use stepwell_core::ids::{ExecutionId, TenantId};
@@ -87,7 +89,7 @@ impl Engine {
         };
         let notice = serde_json::from_slice(&bytes).map_err(|e| Error::broken("a notice cannot be read", &e))?;
         match notice {
-            Notice::Cancel { parent, child } => self.cancel_orphan(ExecutionKey { tenant, id: child }, parent).await,
+            Notice::Cancel { parent, child } => self.cancel_orphan(ExecutionKey { tenant, id: child }, parent).await?,
             Notice::Ended { parent, outcome } => {
                 let outcome = match outcome {
                     Ok(result) => Reported::Succeeded(result),
@@ -95,7 +97,7 @@ impl Engine {
                 };
                 if let Some(live) = self.rouse(ExecutionKey { tenant, id: parent.execution }).await? {
                     let entry = Entry::ChildEnded { run: parent.run, attempt: parent.attempt, outcome };
-                    self.happened(&live, &entry).await;
+                    self.heard(&live, &entry).await?;
                 }
             }
         }
@@ -103,6 +105,15 @@ impl Engine {
         let write = DocumentWrite { kind: DocumentKind::Notice, key: key.to_owned(), value: None, expect };
         let transition = Transition { tenant, execution: None, documents: vec![write] };
         Ok(self.inner.committer.commit(transition).await?)
+    }
+
+    /// Tells an execution what a notice is about. The notice is done with only if that is written, or changes nothing any more: a host that has lost
+    /// the execution, or stops while the store fails, leaves it to the next one.
+    pub(crate) async fn heard(&self, live: &Arc<Live>, entry: &Entry) -> Result<(), Error> {
+        match self.tell(live, entry).await {
+            Ok(()) | Err(Untold::Ignored(_)) => Ok(()),
+            Err(Untold::Lost) => Err(Error::Unavailable(format!("{} could not be told", live.key.id))),
+        }
     }
 
     /// After a start: what was not done before the end of the last process.

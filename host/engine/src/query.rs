@@ -2,6 +2,7 @@
 
 use crate::drive::not_found;
 use crate::engine::Engine;
+use crate::live::Live;
 use crate::ports::{ExecutionKey, Record, RecordStatus};
 use crate::{Error, codec, records};
 use std::sync::Arc;
@@ -44,7 +45,12 @@ impl Engine {
         let key = self.key(tenant, id)?;
         // Before it is looked at, so that an end in between is not missed.
         let waiting = wait.map(|wait| (wait, self.inner.waiters.wait(key)));
-        let mut seen = self.seen(key).await?;
+        // Whoever waits keeps it, so that its end need not be read from the store. One that was parked meanwhile is: another stands for it.
+        let live = waiting.as_ref().and_then(|_| self.inner.live.get(key));
+        let mut seen = match &live {
+            Some(live) => seen_of(live),
+            None => self.seen(key).await?,
+        };
         if let Some((wait, waiting)) = waiting
             && !seen.execution.is_ended()
         {
@@ -53,7 +59,11 @@ impl Engine {
                 () = waiting.end() => {}
                 () = self.inner.ports.clock.sleep_until(until) => {}
             }
-            seen = self.seen(key).await?;
+            let ended = live.as_deref().map(seen_of).filter(|seen| seen.execution.is_ended());
+            seen = match ended {
+                Some(ended) => ended,
+                None => self.seen(key).await?,
+            };
         }
         Ok(view(&seen.execution, &seen.workflow, self.inner.ports.clock.now(), seen.begun))
     }
@@ -150,11 +160,15 @@ impl Engine {
     }
 
     fn seen_live(&self, key: ExecutionKey) -> Option<Seen> {
-        let live = self.inner.live.get(key).filter(|live| live.is_there())?;
-        Some(Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun: live.has_begun() })
+        self.inner.live.get(key).filter(|live| live.is_there()).map(|live| seen_of(&live))
     }
 
     pub(crate) async fn stored_record(&self, key: ExecutionKey) -> Result<Record, Error> {
         self.inner.ports.store.record(key).await?.ok_or_else(|| not_found(&key.id.to_string()))
     }
+}
+
+/// What is durable of an execution in memory.
+fn seen_of(live: &Live) -> Seen {
+    Seen { execution: live.execution(), workflow: Arc::clone(&live.workflow), begun: live.has_begun() }
 }

@@ -19,19 +19,12 @@ pub async fn recover(engine: &Engine) -> Result<(), Error> {
     for note in engine.inner.ports.notes.left_behind() {
         lost.entry(note.execution).or_default().push(note);
     }
-    let (mut count, mut suspects) = (0usize, Vec::new());
-    for lease in engine.inner.ports.store.leases() {
-        let mut after = None;
-        loop {
-            let page = engine.inner.ports.store.unfinished(lease.shard, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(*last);
-            for key in page.into_iter().filter(|key| engine.inner.tenants.is_there(key.tenant)) {
-                count += 1;
-                let notes = lost.remove(&key).unwrap_or_default();
-                suspects.extend(resume(engine, key, lease, &notes).await);
-            }
-        }
+    // All of them first: what is set going may start others, which must not be taken for what was left.
+    let left = unfinished(engine).await?;
+    let (count, mut suspects) = (left.len(), Vec::new());
+    for (key, lease) in left {
+        let notes = lost.remove(&key).unwrap_or_default();
+        suspects.extend(resume(engine, key, lease, &notes).await);
     }
     // The strikes are in the journals now.
     engine.inner.ports.notes.forget_left_behind();
@@ -40,6 +33,22 @@ pub async fn recover(engine: &Engine) -> Result<(), Error> {
     }
     run_one_by_one(engine, suspects);
     Ok(())
+}
+
+/// What the store says must be loaded.
+async fn unfinished(engine: &Engine) -> Result<Vec<(ExecutionKey, Lease)>, Error> {
+    let mut left = Vec::new();
+    for lease in engine.inner.ports.store.leases() {
+        let mut after = None;
+        loop {
+            let page = engine.inner.ports.store.unfinished(lease.shard, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            let theirs = page.into_iter().filter(|key| engine.inner.tenants.is_there(key.tenant));
+            left.extend(theirs.map(|key| (key, lease)));
+        }
+    }
+    Ok(left)
 }
 
 /// An execution that ran when the process ended abnormally, and what it still has to do.

@@ -17,11 +17,13 @@ pub struct DiskMarks {
     pub low: u8,
     /// Only what is under way ends, is cancelled, or is deleted.
     pub high: u8,
+    /// So many free bytes are enough for everything, and half of them for what is under way, whatever part of a large disk they are.
+    pub spare_bytes: u64,
 }
 
 impl Default for DiskMarks {
     fn default() -> Self {
-        Self { low: 90, high: 95 }
+        Self { low: 90, high: 95, spare_bytes: 4 << 30 }
     }
 }
 
@@ -76,8 +78,11 @@ impl DiskMarks {
     pub fn room(self, disk: DiskUse) -> Room {
         let used = u128::from(disk.total_bytes.saturating_sub(disk.free_bytes)) * 100;
         // A disk that says nothing of itself is no reason to refuse anything.
-        let reached = |mark: u8| disk.total_bytes > 0 && used >= u128::from(disk.total_bytes) * u128::from(mark);
-        match (reached(self.high), reached(self.low)) {
+        let reached = |mark: u8, spare: u64| {
+            let part = u128::from(disk.total_bytes) * u128::from(mark);
+            disk.total_bytes > 0 && used >= part && (disk.free_bytes < spare || spare == 0)
+        };
+        match (reached(self.high, self.spare_bytes / 2), reached(self.low, self.spare_bytes)) {
             (true, _) => Room::Full,
             (false, true) => Room::Low,
             (false, false) => Room::Enough,
@@ -162,9 +167,13 @@ mod tests {
         let marks = DiskMarks::default();
         let free = |free_bytes| marks.room(DiskUse { total_bytes: 1_000, free_bytes });
         assert_eq!([101, 100, 51, 50, 0].map(free), [Room::Enough, Room::Low, Room::Low, Room::Full, Room::Full]);
-        let off = DiskMarks { low: 100, high: 100 };
+        let off = DiskMarks { low: 100, high: 100, spare_bytes: 0 };
         let large = |free_bytes| off.room(DiskUse { total_bytes: u64::MAX, free_bytes });
         assert_eq!([1, 0].map(large), [Room::Enough, Room::Full]);
         assert_eq!(marks.room(DiskUse { total_bytes: 0, free_bytes: 0 }), Room::Enough);
+        // A hundredth of a large disk is enough for long.
+        let huge = |free_bytes| marks.room(DiskUse { total_bytes: 1 << 50, free_bytes });
+        let (low, high) = (4 << 30, 2 << 30);
+        assert_eq!([low, low - 1, high, high - 1].map(huge), [Room::Enough, Room::Low, Room::Low, Room::Full]);
     }
 }

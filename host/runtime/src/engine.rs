@@ -49,7 +49,7 @@ pub(crate) fn version() -> String {
 }
 
 /// What decides how code is compiled and which code is accepted: the same for both engines.
-fn tunables() -> Result<Config> {
+pub(crate) fn tunables() -> Result<Config> {
     let mut c = Config::new();
     c.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
     c.consume_fuel(true).epoch_interruption(true);
@@ -74,7 +74,7 @@ fn tunables() -> Result<Config> {
 }
 
 /// Slots for so many calls at a time.
-fn pool(calls: u32) -> PoolingAllocationConfig {
+pub(crate) fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut p = PoolingAllocationConfig::new();
     p.total_component_instances(calls)
         .total_core_instances(calls.saturating_mul(8))

@@ -168,6 +168,8 @@ const OPERATIONS: &[Operation] = &[
     op("GET", "/tenants/{id}/keys", OPERATOR, None),
     op("DELETE", "/tenants/{id}/keys/{key}", OPERATOR, Some("tenant.revoke")),
     op("GET", "/store", OPERATOR, None),
+    op("GET", "/store/sizes", OPERATOR, None),
+    op("GET", "/store/backup", OPERATOR, None),
 ];
 
 /// What nobody thought of is for administrators.

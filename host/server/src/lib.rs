@@ -12,6 +12,7 @@ mod jwt;
 mod leftovers;
 mod master;
 mod negotiate;
+pub mod offline;
 mod openapi;
 mod outgoing;
 mod pages;

@@ -5,7 +5,7 @@ use crate::connections;
 use crate::jwt::{Jwt, JwtConfig};
 use crate::master::{self, MasterKeyError, MasterKeySource};
 use crate::outgoing::Outgoing;
-use crate::routes::{self, App};
+use crate::routes::{self, App, Storage};
 use crate::system::{SystemClock, SystemEntropy};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -142,7 +142,8 @@ impl Server {
         let failed = |source| StartError::Data { path: config.data.clone(), source };
         make_private(&config.data).map_err(failed)?;
         let store_config = SledConfig::new(config.data.join("store"));
-        let store: Arc<dyn Store> = Arc::new(blocking(move || SledStore::open(&store_config)).await.map_err(failed)??);
+        let sled = Arc::new(blocking(move || SledStore::open(&store_config)).await.map_err(failed)??);
+        let store: Arc<dyn Store> = Arc::<SledStore>::clone(&sled);
         let slots = config.limits.slots.total.saturating_mul(NOTES_PER_SLOT);
         let notes = FileNotes::open(&config.data.join("in-flight"), u32::try_from(slots).unwrap_or(u32::MAX));
         let notes = Arc::new(notes.map_err(failed)?);
@@ -172,7 +173,7 @@ impl Server {
         let engine = Engine::start(ports, config.limits).await?;
         let first_key = if entrance.has_own() { None } else { engine.keys().first().await? };
         let (stopped, is_stopped) = watch::channel(false);
-        let app = App::new(engine.clone(), entrance, is_stopped);
+        let app = App::new((engine.clone(), Storage { store: sled, data: config.data.into() }), entrance, is_stopped);
         Ok(Self { engine, app, listener, address, connections: config.connections, stopped, first_key })
     }
 

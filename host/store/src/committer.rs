@@ -4,6 +4,7 @@
 use crate::durability::Durability;
 use crate::erase::PreparedErasure;
 use crate::head::Head;
+use crate::holds::Held;
 use crate::prepare::Prepared;
 use crate::stage::{BATCH_TRANSITIONS, Stage};
 use std::fs::File;
@@ -67,6 +68,8 @@ pub(crate) struct Committer {
     pub(crate) durability: Durability,
     pub(crate) stage: Stage,
     pub(crate) head: Head,
+    /// On the files that the batch refers to: given back when it is in the tree.
+    pub(crate) held: Vec<Held>,
 }
 
 impl Committer {
@@ -100,18 +103,21 @@ impl Committer {
         if done.iter().any(Done::is_any_written) {
             self.durability.index(&self.tree, &self.file);
         }
+        self.held.clear();
         for done in done {
             done.tell();
         }
         self.head.reached(self.stage.commits());
     }
 
-    fn erase(&mut self, erasure: PreparedErasure) -> Result<Erased, CommitError> {
+    fn erase(&mut self, mut erasure: PreparedErasure) -> Result<Erased, CommitError> {
+        self.held.append(&mut erasure.held);
         self.apply();
         self.stage.erase(erasure)
     }
 
-    fn write(&mut self, transition: Prepared) -> Result<(), CommitError> {
+    fn write(&mut self, mut transition: Prepared) -> Result<(), CommitError> {
+        self.held.append(&mut transition.held);
         self.stage.add(transition)?;
         if self.stage.is_full() {
             self.apply();

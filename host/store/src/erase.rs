@@ -1,6 +1,8 @@
 //! Removing executions that have ended: by the only writer, so that nothing is removed that a transition before it has opened again.
 
 use crate::committer::Work;
+use crate::holds::Held;
+use crate::indexes::indexes;
 use crate::keys::{self, Keys};
 use crate::prepare::{PreparedDocument, prepare_documents};
 use crate::read::unavailable;
@@ -18,14 +20,16 @@ pub(crate) struct PreparedErasure {
     lease: Lease,
     lines: usize,
     documents: Vec<PreparedDocument>,
+    pub(crate) held: Vec<Held>,
 }
 
 impl SledStore {
     pub(crate) async fn erase_one(&self, erasure: Erasure) -> Result<Erased, CommitError> {
         erasure.check()?;
         let Erasure { tenant, id, lease, lines, documents } = erasure;
-        let documents = self.blocking(move |shared| prepare_documents((tenant, documents), &shared.files)).await??;
-        let erasure = PreparedErasure { tenant, id, lease, lines, documents };
+        let (documents, held) =
+            self.blocking(move |shared| prepare_documents((tenant, documents), &shared.files)).await??;
+        let erasure = PreparedErasure { tenant, id, lease, lines, documents, held };
         let (answer, answered) = oneshot::channel();
         self.send(Work::Erase { erasure, answer }).await?;
         answered.await.map_err(|_| closed())?
@@ -36,7 +40,7 @@ impl Stage {
     /// Adds an erasure, or refuses it and leaves everything as it was. The batch before it must have been applied: what is removed is
     /// found in the tree.
     pub(crate) fn erase(&mut self, erasure: PreparedErasure) -> Result<Erased, CommitError> {
-        let PreparedErasure { tenant, id, lease, lines, documents } = erasure;
+        let PreparedErasure { tenant, id, lease, lines, documents, held: _ } = erasure;
         if lease.epoch != EPOCH {
             return Err(CommitError::Fenced(lease.shard));
         }
@@ -48,7 +52,7 @@ impl Stage {
                 return Err(Erasure::not_ended());
             }
             (erased.items, erased.bytes) = (1, length(&body) + summary.outline.len() as u64);
-            writes.extend(Self::indexes(key, &summary).map(|key| (key, None)));
+            writes.extend(indexes(key, &summary).map(|key| (key, None)));
             writes.push((Keys::of(tenant).record(id), None));
         }
         erased.is_whole = self.erase_lines(key, lines, (&mut writes, &mut erased))?;
@@ -56,7 +60,7 @@ impl Stage {
             self.check_document(&document)?;
             writes.push((document.key, document.value));
         }
-        self.accept(writes, None);
+        self.accept(tenant, writes, None);
         self.forget(key);
         Ok(erased)
     }

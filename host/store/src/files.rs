@@ -4,6 +4,8 @@
 //! (`storage.md`, rail 2): temporary file, fsync, rename, fsync of the folder.
 
 use crate::durability::Durability;
+use crate::holds::{Held, Holds};
+use crate::look::Wanted;
 use crate::value::Reference;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +15,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_core::ids::{Digest, TenantId};
 
 /// What a file is for. They are apart because they are collected by different rules.
@@ -23,6 +25,16 @@ pub(crate) enum Area {
     Values,
     /// What the port calls blobs.
     Blobs,
+}
+
+impl Area {
+    /// The name of its folder.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Values => "values",
+            Self::Blobs => "blobs",
+        }
+    }
 }
 
 /// Which files.
@@ -50,6 +62,7 @@ pub(crate) struct Files {
     /// Folders whose names this process has synced, up to the root.
     durable: Mutex<HashSet<PathBuf>>,
     next: AtomicU64,
+    holds: Arc<Holds>,
 }
 
 impl Files {
@@ -62,7 +75,17 @@ impl Files {
             fs::remove_file(entry?.path())?;
         }
         durability.folder(&root)?;
-        Ok(Self { root, durability, durable: Mutex::default(), next: AtomicU64::new(0) })
+        Ok(Self { root, durability, durable: Mutex::default(), next: AtomicU64::new(0), holds: Arc::default() })
+    }
+
+    /// As [`Files::put`], and nobody removes the file as long as the hold lives.
+    pub(crate) fn put_held(&self, place: Place, bytes: &[u8]) -> io::Result<(Reference, Held)> {
+        let held = self.holds.take(place.tenant, Reference::of(bytes).digest);
+        self.put(place, bytes).map(|reference| (reference, held))
+    }
+
+    pub(crate) fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// Keeps the bytes; on return they are durable under their digest.
@@ -90,6 +113,43 @@ impl Files {
             Ok(Some(bytes.into()))
         } else {
             Err(FileError::Damaged(digest.hex()))
+        }
+    }
+
+    /// All files: which, and how long. What is made or removed meanwhile is in it or not.
+    pub(crate) fn all(&self) -> io::Result<impl Iterator<Item = io::Result<(Wanted, u64)>> + use<>> {
+        let mut folders = Vec::new();
+        for area in [Area::Values, Area::Blobs] {
+            for folder in entries(&self.root.join(area.word()))? {
+                let Some(tenant) = number(&folder) else { continue };
+                folders.extend(entries(&folder)?.into_iter().map(|inner| (area, tenant, inner)));
+            }
+        }
+        Ok(folders.into_iter().flat_map(|(area, tenant, inner)| {
+            let found = entries(&inner).map(|files| {
+                let named = files.into_iter().filter_map(|path| Some((digest(&path)?, path)));
+                named
+                    .filter_map(|(digest, path)| match fs::metadata(path) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                        found => Some(found.map(|found| ((area, tenant, digest), found.len()))),
+                    })
+                    .collect::<Vec<_>>()
+            });
+            found.unwrap_or_else(|error| vec![Err(error)])
+        }))
+    }
+
+    /// The digests that begin with this byte and have a file.
+    pub(crate) fn part(&self, place: Place, part: u8) -> io::Result<Vec<Digest>> {
+        let found = entries(&self.folder(place).join(format!("{part:02x}")))?;
+        Ok(found.iter().filter_map(|path| format!("sha256:{}", path.file_name()?.to_str()?).parse().ok()).collect())
+    }
+
+    /// Removes a file for which nobody has a hold.
+    pub(crate) fn remove(&self, place: Place, digest: Digest) -> io::Result<()> {
+        match fs::remove_file(self.path(place, digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -167,12 +227,18 @@ impl Files {
     }
 
     fn folder(&self, place: Place) -> PathBuf {
-        let area = match place.area {
-            Area::Values => "values",
-            Area::Blobs => "blobs",
-        };
-        self.root.join(area).join(place.tenant.0.to_string())
+        self.root.join(place.area.word()).join(place.tenant.0.to_string())
     }
+}
+
+/// The tenant whose folder this is.
+fn number(folder: &Path) -> Option<TenantId> {
+    Some(TenantId(folder.file_name()?.to_str()?.parse().ok()?))
+}
+
+/// The digest that a file is named by.
+fn digest(file: &Path) -> Option<Digest> {
+    format!("sha256:{}", file.file_name()?.to_str()?).parse().ok()
 }
 
 /// What is in a folder; nothing if there is none.

@@ -9,9 +9,10 @@
 //! | `i` tenant, status, !created, execution | empty: list by status, newest first |
 //! | `I` tenant, workflow, NUL, !created, execution | empty: list by workflow, newest first |
 //! | `d` tenant, kind, key | document |
+//! | `b` tenant, digest, a key of the above | empty: what has this key may name the file of this digest |
 //! | `m` name | facts of the store itself, the only ones without a tenant |
 
-use stepwell_core::ids::{ExecutionId, Shard, TenantId};
+use stepwell_core::ids::{Digest, ExecutionId, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{DocumentKind, ExecutionKey, ListPlace, RecordStatus};
 
@@ -81,6 +82,20 @@ impl Keys {
         full
     }
 
+    /// The start of the keys of all that may name this file.
+    pub(crate) fn references(self, digest: Digest) -> Vec<u8> {
+        let mut key = self.start(b'b');
+        key.extend(digest.0);
+        key
+    }
+
+    /// That the value at this key may name this file.
+    pub(crate) fn reference(self, digest: Digest, value: &[u8]) -> Vec<u8> {
+        let mut key = self.references(digest);
+        key.extend(value);
+        key
+    }
+
     /// The starts of all keys of the tenant, but for its wakes: what an execution has in a shard, and what has no shard.
     pub(crate) fn all(self) -> impl Iterator<Item = Vec<u8>> {
         let sharded = (0..=u8::MAX).flat_map(move |shard| {
@@ -90,7 +105,7 @@ impl Keys {
                 start
             })
         });
-        sharded.chain([b'i', b'I', b'd'].map(|letter| self.start(letter)))
+        sharded.chain([b'i', b'I', b'd', b'b'].map(|letter| self.start(letter)))
     }
 
     fn execution(self, letter: u8, id: ExecutionId) -> Vec<u8> {
@@ -154,6 +169,21 @@ fn parse_owner(key: &[u8]) -> Option<ExecutionKey> {
     Some(ExecutionKey { tenant, id: ExecutionId::from_bytes(id.try_into().ok()?) })
 }
 
+/// Where the value is that a key of [`Keys::reference`] stands for.
+pub(crate) fn referring(reference: &[u8]) -> &[u8] {
+    reference.get(37..).unwrap_or_default()
+}
+
+/// Whose a record, a line or a document is; `None` for keys of anything else.
+pub(crate) fn tenant_of_value(key: &[u8]) -> Option<TenantId> {
+    let tenant = match key.first()? {
+        b'e' | b'j' => key.get(2..)?,
+        b'd' => key.get(1..)?,
+        _ => return None,
+    };
+    tenant.first_chunk().map(|number| TenantId(u32::from_be_bytes(*number)))
+}
+
 /// Which execution a key of [`Keys::record`] names; `None` for other keys.
 pub(crate) fn parse_record(key: &[u8]) -> Option<ExecutionKey> {
     if key.first() == Some(&b'e') { parse_owner(key.get(2..)?) } else { None }
@@ -206,5 +236,11 @@ mod tests {
         let place = ListPlace { created: Timestamp(7), id: key.id };
         assert_eq!(parse_place(&in_list(Keys::of(key.tenant).of_workflow("w"), place)), Some(place));
         assert_eq!(parse_seq(&Keys::of(key.tenant).line(key.id, 77)), Some(77));
+        let keys = Keys::of(key.tenant);
+        for value in [keys.line(key.id, 1), keys.record(key.id), keys.document(DocumentKind::Setting, "s")] {
+            let row = keys.reference(Digest([7; 32]), &value);
+            assert_eq!((referring(&row), tenant_of_value(&value)), (&*value, Some(key.tenant)));
+            assert!(row.starts_with(&keys.references(Digest([7; 32]))) && tenant_of_value(&row).is_none());
+        }
     }
 }

@@ -13,24 +13,35 @@
 //!
 //! Reads go to sled directly and never wait for the committer; they may see a transition a moment before its answer.
 //!
-//! Files that nothing refers to (of refused transitions, replaced documents, old records) are kept: collecting them
-//! belongs to retention. Temporary files of an interrupted write are removed at the next open.
+//! Files that nothing refers to any more (of refused transitions, replaced documents, old records, what was erased) are removed bit by bit
+//! when [`collect`] is asked to. Temporary files of an interrupted write are removed at the next open.
 //!
 //! Folder: `lock`, `ballast`, `head` (how far the store has got), `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
 
+mod backup;
 mod ballast;
+mod check;
+mod collect;
 mod committer;
 mod durability;
 mod erase;
+mod export;
 mod files;
+mod freeze;
 mod head;
+mod holds;
+mod indexes;
 mod keys;
 mod lists;
+mod look;
+mod named;
 mod notes;
+mod offline;
 mod open;
 mod prepare;
 mod purge;
 mod read;
+mod sizes;
 mod stage;
 mod store;
 mod value;
@@ -38,6 +49,12 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{BackupError, End, Header, MakeError, restore, verify};
+pub use check::{CheckError, FINDINGS, Finding, Report};
+pub use export::{ExportError, Exported, ImportError, import};
+pub use look::Meaning;
 pub use notes::FileNotes;
+pub use offline::Offline;
 pub use open::{OpenError, SledConfig};
+pub use sizes::{Amount, Sizes, TenantSizes, folder_bytes};
 pub use store::SledStore;

@@ -1,6 +1,7 @@
 //! Opening a store: the lock, the rails that sled needs at its start, what the index must hold, and the first sync.
 
 use crate::ballast::Ballast;
+use crate::collect::write_rows;
 use crate::durability::Durability;
 use crate::files::{Files, create_folder};
 use crate::head::{self, Head, Progress};
@@ -18,8 +19,9 @@ use std::sync::Arc;
 use stepwell_engine::ports::StoreError;
 
 /// The layout of keys and values that this program writes. It reads all up to it: format 1 is this one without parked
-/// executions, wakes and outlines, which an older program would not find.
-pub(crate) const FORMAT: u32 = 2;
+/// executions, wakes and outlines, which an older program would not find; format 2 is without rows for what names files, which it would not
+/// write.
+pub(crate) const FORMAT: u32 = 3;
 
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,9 @@ impl SledConfig {
 /// Why a store cannot be opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// There is none.
+    #[error("there is no store in {}; name the folder that `serve --data` was given", .0.display())]
+    Missing(PathBuf),
     /// Another process has it open.
     #[error("the store in {} is in use by another process; stop that one, or choose another folder", .0.display())]
     InUse(PathBuf),
@@ -121,10 +126,23 @@ pub(crate) struct Opened {
 pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opened, OpenError> {
     let folder = &config.folder;
     let io = |error| OpenError::Io { folder: folder.clone(), error };
+    let (index, files) = open_index(config, durability)?;
+    let progress = check_progress(folder, &index.tree)?;
+    sync_all(folder, &index, durability).map_err(io)?;
+    let head = Head::start(config, durability.clone(), progress).map_err(io)?;
+    let ballast = Ballast::new(folder, durability);
+    ballast.tend().map_err(io)?;
+    tracing::info!(folder = %folder.display(), commits = progress.commits, "store open");
+    Ok(Opened { index, files, head, commits: progress.commits, ballast })
+}
+
+/// The index and the files under our lock, whatever is in them.
+pub(crate) fn open_index(config: &SledConfig, durability: &Durability) -> Result<(Index, Files), OpenError> {
+    let folder = &config.folder;
+    let io = |error| OpenError::Io { folder: folder.clone(), error };
     make_private(folder).map_err(io)?;
     let lock = lock(folder)?;
-    let ballast = Ballast::new(folder, durability);
-    ballast.let_go_if_full().map_err(io)?;
+    Ballast::new(folder, durability).let_go_if_full().map_err(io)?;
     let sled_folder = folder.join("sled");
     create_folder(&sled_folder).map_err(io)?;
     remove_torn_snapshots(&sled_folder).map_err(io)?;
@@ -136,14 +154,7 @@ pub(crate) fn open(config: &SledConfig, durability: &Durability) -> Result<Opene
     let tree = open_sled(folder, || sled.open())?;
     let file = Arc::new(File::options().read(true).write(true).open(sled_folder.join("db")).map_err(io)?);
     let released = Released(Arc::clone(&file));
-    let index = Index { tree, file, folder: sled_folder, _released: released, _lock: lock };
-
-    let progress = check_progress(folder, &index.tree)?;
-    sync_all(folder, &index, durability).map_err(io)?;
-    let head = Head::start(config, durability.clone(), progress).map_err(io)?;
-    tracing::info!(folder = %folder.display(), commits = progress.commits, "store open");
-    ballast.tend().map_err(io)?;
-    Ok(Opened { index, files, head, commits: progress.commits, ballast })
+    Ok((Index { tree, file, folder: sled_folder, _released: released, _lock: lock }, files))
 }
 
 impl Index {
@@ -242,6 +253,7 @@ fn check_progress(folder: &Path, tree: &sled::Db) -> Result<Progress, OpenError>
         _ => Ok(Progress { id, commits }),
     }?;
     if found < FORMAT {
+        write_rows(tree).map_err(unavailable).map_err(broken)?;
         // Older programs refuse it from now on. Synced with all else before the first commit.
         tree.insert(keys::FORMAT, meta_value(&FORMAT.to_be_bytes())).map_err(unavailable).map_err(broken)?;
     }

@@ -1,6 +1,7 @@
 //! What can be done for a transition before the committer sees it: checks, encoding, and the files of large values.
 
 use crate::files::{Area, Files, Place};
+use crate::holds::Held;
 use crate::keys::Keys;
 use crate::value::{Body, INLINE_BYTES, Kind, Reference, encode, encode_record};
 use bytes::Bytes;
@@ -13,6 +14,8 @@ pub(crate) struct Prepared {
     pub(crate) tenant: TenantId,
     pub(crate) claim: Option<PreparedClaim>,
     pub(crate) documents: Vec<PreparedDocument>,
+    /// On the files of its values; to be given back once the tree has them.
+    pub(crate) held: Vec<Held>,
 }
 
 pub(crate) struct PreparedClaim {
@@ -57,20 +60,22 @@ pub(crate) fn is_heavy(group: &[Transition]) -> bool {
 /// Checks and encodes a transition. Blocks if [`is_heavy`].
 pub(crate) fn prepare(transition: Transition, files: &Files) -> Result<Prepared, CommitError> {
     transition.check()?;
-    let bodies = Bodies { files, tenant: transition.tenant };
+    let mut bodies = Bodies { files, tenant: transition.tenant, held: Vec::new() };
     let claim = transition.execution.map(|claim| bodies.claim(claim)).transpose().map_err(|error| unwritten(&error))?;
-    let documents = prepare_documents((transition.tenant, transition.documents), files)?;
-    Ok(Prepared { tenant: transition.tenant, claim, documents })
+    let (documents, held) = prepare_documents((transition.tenant, transition.documents), files)?;
+    bodies.held.extend(held);
+    Ok(Prepared { tenant: transition.tenant, claim, documents, held: bodies.held })
 }
 
 /// Encodes documents that come without an execution. Blocks if one is large.
 pub(crate) fn prepare_documents(
     (tenant, documents): (TenantId, Vec<DocumentWrite>),
     files: &Files,
-) -> Result<Vec<PreparedDocument>, CommitError> {
-    let bodies = Bodies { files, tenant };
+) -> Result<(Vec<PreparedDocument>, Vec<Held>), CommitError> {
+    let mut bodies = Bodies { files, tenant, held: Vec::new() };
     let documents = documents.into_iter().map(|document| bodies.document(document));
-    documents.collect::<io::Result<_>>().map_err(|error| unwritten(&error))
+    let documents = documents.collect::<io::Result<_>>().map_err(|error| unwritten(&error))?;
+    Ok((documents, bodies.held))
 }
 
 fn unwritten(error: &io::Error) -> CommitError {
@@ -80,10 +85,11 @@ fn unwritten(error: &io::Error) -> CommitError {
 struct Bodies<'a> {
     files: &'a Files,
     tenant: TenantId,
+    held: Vec<Held>,
 }
 
 impl Bodies<'_> {
-    fn claim(&self, claim: Claim) -> io::Result<PreparedClaim> {
+    fn claim(&mut self, claim: Claim) -> io::Result<PreparedClaim> {
         let lines = claim.journal.into_iter();
         let lines = lines.map(|line| Ok((line.seq, encode(Kind::Line, &self.keep(line.entry)?))));
         let lines = lines.collect::<io::Result<_>>()?;
@@ -96,7 +102,7 @@ impl Bodies<'_> {
         Ok(PreparedClaim { id: claim.id, lease: claim.lease, lines, record: record.transpose()? })
     }
 
-    fn document(&self, document: DocumentWrite) -> io::Result<PreparedDocument> {
+    fn document(&mut self, document: DocumentWrite) -> io::Result<PreparedDocument> {
         let value = document.value.map(|value| Ok::<_, io::Error>(encode(Kind::Document, &self.keep(value)?)));
         Ok(PreparedDocument {
             key: Keys::of(self.tenant).document(document.kind, &document.key),
@@ -113,15 +119,17 @@ impl Bodies<'_> {
         })
     }
 
-    fn keep(&self, bytes: Bytes) -> io::Result<Body> {
+    fn keep(&mut self, bytes: Bytes) -> io::Result<Body> {
         self.keep_within(INLINE_BYTES, bytes)
     }
 
-    fn keep_within(&self, room: usize, bytes: Bytes) -> io::Result<Body> {
+    fn keep_within(&mut self, room: usize, bytes: Bytes) -> io::Result<Body> {
         if bytes.len() <= room {
             return Ok(Body::Inline(bytes));
         }
         let place = Place { area: Area::Values, tenant: self.tenant };
-        self.files.put(place, &bytes).map(Body::Filed)
+        let (file, held) = self.files.put_held(place, &bytes)?;
+        self.held.push(held);
+        Ok(Body::Filed(file))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::durability::Durability;
 use crate::files::Files;
+use crate::freeze::Writes;
 use crate::keys::{self, Keys};
 use crate::read::unavailable;
 use crate::value::decode_record;
@@ -15,6 +16,7 @@ pub(crate) struct Purge<'a> {
     pub(crate) file: &'a File,
     pub(crate) files: &'a Files,
     pub(crate) durability: &'a Durability,
+    pub(crate) writes: &'a Writes,
 }
 
 impl Purge<'_> {
@@ -24,12 +26,15 @@ impl Purge<'_> {
         if gone > 0 {
             return Ok(gone);
         }
+        if self.writes.keeps_files() {
+            return Err(StoreError::Unavailable("a backup is being made, which may need a file".to_owned()));
+        }
         let gone = self.files.purge(tenant, limit);
         gone.map_err(|error| StoreError::Unavailable(format!("a tenant's files cannot be removed: {error}")))
     }
 
     fn keys(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
-        let (mut batch, mut gone) = (sled::Batch::default(), 0);
+        let (mut batch, mut gone) = (Vec::new(), 0);
         for start in Keys::of(tenant).all() {
             for found in self.tree.scan_prefix(&start).take(limit - gone) {
                 let (key, value) = found.map_err(unavailable)?;
@@ -38,8 +43,7 @@ impl Purge<'_> {
                     let (summary, _) = decode_record(&value, String::new).ok()?;
                     Some(Keys::of(tenant).wake(summary.wake?, of.id))
                 });
-                wake.into_iter().for_each(|wake| batch.remove(wake));
-                batch.remove(key);
+                batch.extend(wake.into_iter().chain([key.to_vec()]).map(|key| (key, None)));
                 gone += 1;
             }
             if gone >= limit {
@@ -47,7 +51,7 @@ impl Purge<'_> {
             }
         }
         if gone > 0 {
-            self.tree.apply_batch(batch).map_err(unavailable)?;
+            self.writes.apply(self.tree, batch).map_err(unavailable)?;
             self.durability.index(self.tree, self.file);
         }
         Ok(gone)

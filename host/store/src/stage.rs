@@ -1,14 +1,16 @@
 //! The rules of the port, applied to a batch that is being put together: each transition is checked against the tree
 //! and against what earlier ones of the batch will write.
 
+use crate::freeze;
+use crate::indexes::indexes;
 use crate::keys::{self, Keys};
 use crate::prepare::{Expected, Prepared, PreparedClaim, PreparedDocument};
 use crate::read::unavailable;
-use crate::value::{Body, Kind, decode, decode_record, encode};
+use crate::value::{Body, Kind, decode, decode_record, encode, filed};
 use bytes::Bytes;
 use std::collections::HashMap;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{CommitError, ExecutionKey, ListPlace, RecordStatus, StoreError, Summary};
+use stepwell_engine::ports::{CommitError, ExecutionKey, StoreError};
 
 /// The epoch of all shards of a store that no other host can write.
 pub(crate) const EPOCH: u64 = 1;
@@ -29,11 +31,12 @@ pub(crate) struct Stage {
     /// The sequence number that comes next in recently written journals, staged lines included.
     next: HashMap<ExecutionKey, u32>,
     commits: u64,
+    out: freeze::Writes,
 }
 
 impl Stage {
-    pub(crate) fn new(tree: sled::Db, commits: u64) -> Self {
-        Self { tree, writes: HashMap::new(), transitions: 0, bytes: 0, next: HashMap::new(), commits }
+    pub(crate) fn new(tree: sled::Db, commits: u64, out: freeze::Writes) -> Self {
+        Self { out, tree, writes: HashMap::new(), transitions: 0, bytes: 0, next: HashMap::new(), commits }
     }
 
     /// How many transitions were ever accepted.
@@ -58,26 +61,25 @@ impl Stage {
             self.check_document(&document)?;
             writes.push((document.key, document.value));
         }
-        self.accept(writes, next);
+        self.accept(transition.tenant, writes, next);
         Ok(())
     }
 
     /// Writes the batch, if it holds anything. It is not durable yet.
     pub(crate) fn apply(&mut self) -> sled::Result<()> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in self.writes.drain() {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
+        let writes: Vec<freeze::Write> = self.writes.drain().collect();
         let any = std::mem::take(&mut self.transitions) > 0;
         self.bytes = 0;
-        if any { self.tree.apply_batch(batch) } else { Ok(()) }
+        if any { self.out.apply(&self.tree, writes) } else { Ok(()) }
     }
 
     /// Takes what was checked into the batch.
-    pub(crate) fn accept(&mut self, mut writes: Writes, next: Option<(ExecutionKey, u32)>) {
+    pub(crate) fn accept(&mut self, tenant: TenantId, mut writes: Writes, next: Option<(ExecutionKey, u32)>) {
+        let named = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
+            Some((Keys::of(tenant).reference(filed(value.as_deref()?)?, key), Some(Vec::new())))
+        };
+        let references: Writes = writes.iter().filter_map(named).collect();
+        writes.extend(references);
         self.commits += 1;
         let commits = Body::Inline(Bytes::copy_from_slice(&self.commits.to_be_bytes()));
         writes.push((keys::COMMITS.to_vec(), Some(encode(Kind::Meta, &commits))));
@@ -135,26 +137,21 @@ impl Stage {
         let Some((summary, value)) = claim.record else { return Ok(()) };
         let record = keys.record(claim.id);
         let old = self.get(&record)?.map(|stored| decode_record(&stored, || format!("the record of {}", claim.id)));
-        let index = |summary: &Summary| Self::indexes(ExecutionKey { tenant, id: claim.id }, summary);
+        let of = ExecutionKey { tenant, id: claim.id };
         match old.transpose()? {
             Some((old, _)) if old == summary => {}
             old => {
-                writes.extend(old.iter().flat_map(|(old, _)| index(old)).map(|key| (key, None)));
-                writes.extend(index(&summary).map(|key| (key, Some(Vec::new()))));
+                let was: Vec<_> = old.iter().flat_map(|(old, _)| indexes(of, old)).collect();
+                let mut is: Vec<_> = indexes(of, &summary).collect();
+                // A place that stays is not written again.
+                let gone: Vec<_> = was.iter().filter(|key| !is.contains(key)).cloned().collect();
+                is.retain(|key| !was.contains(key));
+                writes.extend(gone.into_iter().map(|key| (key, None)));
+                writes.extend(is.into_iter().map(|key| (key, Some(Vec::new()))));
             }
         }
         writes.push((record, Some(value)));
         Ok(())
-    }
-
-    /// Where an execution is found by what its record says.
-    pub(crate) fn indexes(key: ExecutionKey, summary: &Summary) -> impl Iterator<Item = Vec<u8>> + use<> {
-        let (keys, id) = (Keys::of(key.tenant), key.id);
-        let open = (summary.status == RecordStatus::Unfinished).then(|| keys.open(id));
-        let wake = summary.wake.map(|due| keys.wake(due, id));
-        let place = ListPlace { created: summary.created, id };
-        let lists = [keys.of_status(summary.status), keys.of_workflow(&summary.workflow)];
-        lists.into_iter().map(move |list| keys::in_list(list, place)).chain(open).chain(wake)
     }
 
     pub(crate) fn check_document(&self, document: &PreparedDocument) -> Result<(), CommitError> {

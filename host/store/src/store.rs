@@ -1,15 +1,21 @@
 //! The port itself: prepares, queues and reads, each on a thread that may block.
 
+use crate::backup::{self, MakeError};
 use crate::ballast::Ballast;
+use crate::check::CheckError;
+use crate::collect::{Collection, Suspects};
 use crate::committer::{Answers, Committer, Group, QUEUE_GROUPS, Work};
 use crate::durability::Durability;
 use crate::files::{Area, Files, Place};
+use crate::freeze::Writes;
 use crate::open::{Index, OpenError, Opened, SledConfig, open};
 use crate::prepare::{is_heavy, prepare};
 use crate::purge::Purge;
 use crate::read::Reader;
+use crate::sizes::{Sizes, sizes};
 use crate::stage::{EPOCH, Stage};
 use bytes::Bytes;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use stepwell_core::ids::{Digest, Shard, TenantId};
@@ -27,7 +33,8 @@ pub struct SledStore {
     /// Taken on drop: that ends the committer.
     queue: Option<mpsc::Sender<Work>>,
     committer: Option<JoinHandle<()>>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    folder: PathBuf,
 }
 
 /// What reads need.
@@ -36,6 +43,8 @@ pub(crate) struct Shared {
     durability: Durability,
     index: Index,
     ballast: Ballast,
+    writes: Writes,
+    suspects: Suspects,
 }
 
 impl SledStore {
@@ -49,13 +58,15 @@ impl SledStore {
 
     pub(crate) fn open_with(config: &SledConfig, durability: Durability) -> Result<Self, OpenError> {
         let Opened { index, files, head, commits, ballast } = open(config, &durability)?;
+        let writes = Writes::default();
         let (queue, groups) = mpsc::channel(QUEUE_GROUPS);
         let committer = Committer {
             tree: index.tree.clone(),
             file: Arc::clone(&index.file),
             durability: durability.clone(),
-            stage: Stage::new(index.tree.clone(), commits),
+            stage: Stage::new(index.tree.clone(), commits, writes.clone()),
             head,
+            held: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("store-committer".to_owned());
         let committer = thread
@@ -64,8 +75,29 @@ impl SledStore {
         Ok(Self {
             queue: Some(queue),
             committer: Some(committer),
-            shared: Arc::new(Shared { files, durability, index, ballast }),
+            folder: config.folder.clone(),
+            shared: Arc::new(Shared { files, durability, index, ballast, writes, suspects: Suspects::default() }),
         })
+    }
+
+    /// Writes a backup of this moment to the sink, piece by piece, while the store is in use; the sink answers whether more is wanted.
+    /// It holds no master key: secrets stay sealed.
+    ///
+    /// # Errors
+    /// [`MakeError`]: what the sink got is no whole backup.
+    pub async fn backup(&self, mut sink: impl FnMut(Bytes) -> bool + Send + 'static) -> Result<(), MakeError> {
+        let made =
+            self.blocking(move |shared| backup::make(&shared.index.tree, &shared.files, &shared.writes, &mut sink));
+        made.await.unwrap_or_else(|error| Err(MakeError::Store(error.to_string())))
+    }
+
+    /// What takes up room. Walks through everything.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub async fn sizes(&self) -> Result<Sizes, CheckError> {
+        let folder = self.folder.clone();
+        self.blocking(move |shared| sizes(&folder, &shared.index.tree, &shared.files)).await?
     }
 
     /// Runs a read where it may block.
@@ -215,9 +247,19 @@ impl Store for SledStore {
     async fn purge(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
         let purge = move |shared: &Shared| {
             let (tree, file) = (&shared.index.tree, shared.index.file.as_ref());
-            Purge { tree, file, files: &shared.files, durability: &shared.durability }.some(tenant, limit.max(1))
+            Purge { tree, file, files: &shared.files, durability: &shared.durability, writes: &shared.writes }
+                .some(tenant, limit.max(1))
         };
         self.blocking(purge).await?
+    }
+
+    async fn collect(&self, tenant: TenantId, part: u8) -> Result<usize, StoreError> {
+        let collect = move |shared: &Shared| {
+            let Shared { files, durability, index, suspects, .. } = shared;
+            let (tree, file) = (&index.tree, index.file.as_ref());
+            Collection { tree, file, files, durability, suspects, writes: &shared.writes }.part(tenant, part)
+        };
+        self.blocking(collect).await?
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -154,6 +154,14 @@ fn reference(content: &[u8]) -> Option<Reference> {
     Some(Reference { digest: Digest(*digest), length: u64::from_be_bytes(*length) })
 }
 
+/// The file that a stored value names, whatever it is; only a glance, for values that were checked when they were written.
+pub(crate) fn filed(stored: &[u8]) -> Option<Digest> {
+    let (header, content) = stored.split_first_chunk::<HEADER_BYTES>()?;
+    let [_, _, form, ..] = *header;
+    let reference: &[u8; REFERENCE_BYTES] = content.last_chunk()?;
+    (form == 1).then(|| reference.first_chunk().copied().map(Digest))?
+}
+
 fn split_summary(version: u8, content: &[u8]) -> Option<(Summary, &[u8])> {
     let (&[status], rest) = content.split_first_chunk()?;
     let (created, rest) = rest.split_first_chunk()?;
@@ -210,6 +218,8 @@ mod tests {
             for body in bodies().into_iter().filter(|body| !matches!(body, Body::Inline(_))).chain([longest]) {
                 let stored = encode_record(&summary, &body);
                 assert!(stored.len() <= STORED_BYTES);
+                let named = matches!(body, Body::Filed(_)).then_some(Digest([7; 32]));
+                assert_eq!(filed(&stored), named);
                 assert_eq!(decode_record(&stored, place), Ok((summary.clone(), body)));
             }
         }

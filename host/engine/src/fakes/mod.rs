@@ -2,6 +2,7 @@
 
 mod runtime;
 mod store;
+pub mod stored;
 mod world;
 
 pub use runtime::{Answer, FakeRuntime};

@@ -4,6 +4,7 @@ mod clock;
 mod egress;
 mod erasing;
 mod host;
+mod kinds;
 mod listing;
 mod notes;
 mod runtime;

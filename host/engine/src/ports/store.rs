@@ -433,6 +433,11 @@ pub trait Store: Send + Sync + 'static {
     /// it were; 0: nothing is left. The tenant's number must not be used again.
     async fn purge(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError>;
 
+    /// Removes what a tenant's large values took and no value names any more, among one of 256 parts of it. Only what nobody named at the last
+    /// call for this part either goes, so that a reader who has just seen its name still finds it: minutes lie between two calls. Answers how
+    /// many things went.
+    async fn collect(&self, tenant: TenantId, part: u8) -> Result<usize, StoreError>;
+
     /// Whether the store can take writes, for `/readyz`.
     async fn health(&self) -> Result<(), StoreError>;
 

@@ -8,6 +8,7 @@
 //!
 //! Nobody waits for any of this: steps are small, begin when no commit waits, and take a tenth of the time while others write.
 
+mod collect;
 mod count;
 mod events;
 mod executions;
@@ -50,6 +51,7 @@ impl Engine {
     /// Never returns before the server stops: removes what is to be forgotten.
     pub(crate) async fn watch_retention(&self) {
         let clock = &self.inner.ports.clock;
+        let mut parts = collect::Parts::default();
         while self.accepting().is_ok() {
             let mut more = false;
             for tenant in self.inner.tenants.all() {
@@ -60,6 +62,7 @@ impl Engine {
                     }
                 }
             }
+            self.collect(&mut parts).await;
             clock.sleep_until(clock.now().plus(if more { LEAST_PAUSE_MS } else { EVERY_MS })).await;
         }
     }

@@ -42,10 +42,12 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
 use stepwell_engine::Engine;
+use stepwell_store::SledStore;
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -55,6 +57,15 @@ const PICTURES: usize = 2;
 
 /// When whoever calls back or sends a webhook may try again while the tenant is suspended, seconds.
 const SUSPENDED_RETRY_S: u32 = 60;
+
+/// The store itself, for the operator.
+#[derive(Clone)]
+pub struct Storage {
+    /// What the engine has as its port.
+    pub store: Arc<SledStore>,
+    /// The server's folder.
+    pub data: Arc<Path>,
+}
 
 /// What every handler gets. Cheap to clone.
 #[derive(Clone)]
@@ -66,11 +77,12 @@ pub struct App {
     pictures: Arc<Semaphore>,
     streams: Streams,
     stopped: watch::Receiver<bool>,
+    storage: Storage,
 }
 
 impl App {
     /// The engine behind these keys; `stopped` becomes true when it takes no more work.
-    pub fn new(engine: Engine, entrance: Entrance, stopped: watch::Receiver<bool>) -> Self {
+    pub fn new((engine, storage): (Engine, Storage), entrance: Entrance, stopped: watch::Receiver<bool>) -> Self {
         Self {
             engine,
             entrance: Arc::new(entrance),
@@ -79,7 +91,13 @@ impl App {
             pictures: Arc::new(Semaphore::new(PICTURES)),
             streams: Streams::default(),
             stopped,
+            storage,
         }
+    }
+
+    /// The store itself.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Turns for uploads.
@@ -192,6 +210,14 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::read))
         .routes(routes!(deliveries::replay))
+        .merge(of_operators())
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
+/// Those about tenants, their keys and what they use, and about the store.
+fn of_operators() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .routes(routes!(audit::list))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::read, keys::revoke))
@@ -205,8 +231,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(usage::read))
         .routes(routes!(usage::of_tenant))
         .routes(routes!(store::read))
-        .routes(routes!(health::alive))
-        .routes(routes!(health::ready))
+        .routes(routes!(store::sizes))
+        .routes(routes!(store::backup))
 }
 
 /// The description of all routes as JSON text.

@@ -3,11 +3,22 @@
 use super::{App, json};
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::offline;
 use crate::openapi::shapes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
+use std::sync::Arc;
+use stepwell_engine::Error;
+use stepwell_store::{MakeError, SledStore};
+use tokio::sync::mpsc;
+
+/// Pieces of a backup, of up to a mebibyte, that wait for its reader.
+const PIECES: usize = 4;
 
 /// `GET /store`: `{disk}`, how full the disk was a few seconds ago.
 #[utoipa::path(
@@ -28,4 +39,57 @@ pub async fn read(State(app): State<App>, _caller: Caller) -> Result<Response, A
         })
     });
     json(StatusCode::OK, &json!({ "disk": disk }))
+}
+
+/// `GET /store/sizes`: what takes up room. It looks at every row of the store.
+#[utoipa::path(
+    get,
+    path = "/store/sizes",
+    tag = "store",
+    responses((status = 200, description = "Bytes by tenant and kind", body = shapes::StoreSizes))
+)]
+pub async fn sizes(State(app): State<App>, _caller: Caller) -> Result<Response, ApiError> {
+    let storage = app.storage();
+    let measured = storage.store.sizes().await;
+    let measured = measured.map_err(|error| Error::Unavailable(error.to_string()))?;
+    let tenants = app.engine().tenants();
+    let id_of = |number| tenants.all().iter().find(|tenant| tenant.number == number).map(|tenant| tenant.id.clone());
+    json(StatusCode::OK, &offline::shown(&measured, offline::compiled_bytes(&storage.data), id_of))
+}
+
+/// `GET /store/backup`: everything as it was at one moment, for `stepwell backup`, which checks that it is whole. Without the master key:
+/// secrets stay sealed.
+#[utoipa::path(
+    get,
+    path = "/store/backup",
+    tag = "store",
+    responses((status = 200, description = "A backup", body = Vec<u8>, content_type = "application/octet-stream"))
+)]
+pub async fn backup(State(app): State<App>, _caller: Caller) -> Result<Response, ApiError> {
+    let mut pieces = Box::pin(pieces(Arc::clone(&app.storage().store)));
+    let first = match pieces.next().await {
+        Some(Ok(first)) => first,
+        Some(Err(MakeError::Busy)) => {
+            let message = MakeError::Busy.to_string();
+            return Err(ApiError::new(StatusCode::CONFLICT, "backup_running", message));
+        }
+        Some(Err(error)) => return Err(Error::Unavailable(error.to_string()).into()),
+        None => return Err(Error::Broken.into()),
+    };
+    let body = Body::from_stream(stream::once(async { Ok(first) }).chain(pieces));
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
+}
+
+/// The backup as it is made. Who reads drives it; if nobody does any more, it ends.
+fn pieces(store: Arc<SledStore>) -> impl Stream<Item = Result<Bytes, MakeError>> + Send {
+    let (send, waiting) = mpsc::channel(PIECES);
+    let made = stream::once(async move { store.backup(move |piece| send.blocking_send(piece).is_ok()).await });
+    let made = made.filter_map(|made| async move {
+        if let Err(error) = &made {
+            tracing::warn!(%error, "a backup is not made to its end");
+        }
+        made.err().map(Err)
+    });
+    let waiting = stream::unfold(waiting, |mut waiting| async move { Some((Ok(waiting.recv().await?), waiting)) });
+    stream::select(waiting, made)
 }

@@ -1,11 +1,14 @@
 //! The guard rails of `storage.md`, each with a test that fails without it.
 
+mod checks;
+mod collecting;
 mod damage;
 mod durable;
 mod files;
 mod full;
 mod opening;
 mod recorder;
+mod saving;
 
 use crate::{OpenError, SledConfig, SledStore};
 use bytes::Bytes;

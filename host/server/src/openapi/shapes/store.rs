@@ -1,5 +1,6 @@
 //! How the store is told of.
 
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The store, for the operator.
@@ -23,4 +24,47 @@ pub struct Disk {
     pub low_percent: u8,
     /// From here on it is full, percent.
     pub high_percent: u8,
+}
+
+/// What takes up room: keys, values and files as they are, without what the index adds.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct StoreSizes {
+    /// By tenant.
+    pub tenants: Vec<TenantSizes>,
+    /// The index on the disk: what is below, but for large values and components, and what it needs besides.
+    pub index_bytes: u64,
+    /// Kept for a full disk.
+    pub ballast_bytes: u64,
+    /// Compiled components, which can be made again.
+    pub compiled_bytes: u64,
+}
+
+/// What a tenant has.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct TenantSizes {
+    /// Its number in the store.
+    pub number: u32,
+    /// Its id; `null`: it is deleted, or nobody knows.
+    pub id: Option<String>,
+    /// Records, with their states.
+    pub executions: StoreAmount,
+    /// Lines, with their results.
+    pub journals: StoreAmount,
+    /// Rows of lists, wakes and starts.
+    pub indexes: StoreAmount,
+    /// Uploaded components and scripts.
+    pub components: StoreAmount,
+    /// By kind.
+    pub documents: BTreeMap<String, StoreAmount>,
+}
+
+/// How much there is.
+#[derive(ToSchema)]
+pub struct StoreAmount {
+    /// How many.
+    pub count: u64,
+    /// Bytes, together.
+    pub bytes: u64,
 }
