@@ -49,8 +49,8 @@ struct Args {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Figures of other programs, a line of JSON each
-    #[arg(long)]
-    with: Option<PathBuf>,
+    #[arg(long, value_delimiter = ',')]
+    with: Vec<PathBuf>,
     /// Where the JSON is written
     #[arg(long, default_value = "target/bench/results.json")]
     json: PathBuf,
@@ -100,6 +100,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("chain") {
         rows.extend(rows::chain::rows(&plan).await?);
+    }
+    for file in &args.with {
+        rows.extend(rows::others::rows(file)?);
     }
     let machine = machine(&plan)?;
     print!("{}", report::table(&rows));

@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod latency;
+pub mod others;
 pub mod profile;
 pub mod syncs;
 pub mod workflows;
