@@ -49,9 +49,11 @@ pub fn full(mode: Mode) -> Result<(), String> {
         filled.map_err(|fault| format!("filled up for the {}. time: {fault}", time + 1))?;
         report::progress("full", time + 1, times, &format!("{tally:?}, {taken:?}"));
     }
-    let (_process, api) = place.start(&Manner::default())?;
+    let (process, api) = place.start(&Manner::default())?;
     settle(&world, &api, &mut tally)?;
     still_there(&world, &api)?;
+    // The folder can only go when nothing is mounted in it.
+    drop((process, disk));
     let (_, refused) = world.memory.sums();
     report::row("disk full in mid-commit", times, &format!("{tally:?}, {refused} starts refused; {taken:?}"));
     report::done(&folder);
