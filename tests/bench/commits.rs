@@ -41,7 +41,12 @@ fn main() {
         drop(store);
         let file = tempfile::tempfile_in(&folder).expect("a file");
         disk += runtime.block_on(appended(file, lasting)) / rounds as f64;
-        eprintln!("bench: commits: round {round} of {rounds}, {ours:.0} a second so far, the disk alone {disk:.0}");
+        let part = rounds as f64 / round as f64;
+        eprintln!(
+            "bench: commits: round {round} of {rounds}, {:.0} a second, the disk alone {:.0}",
+            ours * part,
+            disk * part
+        );
     }
     println!(
         r#"{{"bench": "commits, 64 writers, 2 KB each", "figure": {ours}, "unit": "/s", "what": "append + fdatasync in groups", "against": {disk}, "atLeast": 0.5}}"#

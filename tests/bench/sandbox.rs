@@ -140,7 +140,7 @@ fn invocation(component: Digest) -> Invocation {
 
 fn context() -> InvocationContext {
     InvocationContext {
-        function: "adds_one".to_owned(),
+        function: "adds-one".to_owned(),
         execution_id: String::new(),
         workflow_id: String::new(),
         step: String::new(),
