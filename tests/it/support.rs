@@ -237,8 +237,8 @@ impl Client {
         let request = request.body(body.to_vec()).expect("a request");
         let response = self.agent.run(request).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let (parts, mut body) = response.into_parts();
-        let text = body.with_config().limit(64 << 20).read_to_string().expect("a body");
-        (parts, text)
+        let bytes = body.with_config().limit(64 << 20).read_to_vec().expect("a body");
+        (parts, String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Uploads a guest under an id; it must be accepted.

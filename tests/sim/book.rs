@@ -236,7 +236,9 @@ impl Book {
         let story = place.and_then(|place| self.stories.get(&place));
         let input = invocation.input.to_value();
         if input["sim"]["effect"] == true {
-            rule::an_effect_follows_from_what_is_stored(story, (&key, attempt), now)?;
+            // Its pause may have ended before the clocks were set back; since then it waited for its turn.
+            let latest = now.plus(self.set_back_ms());
+            rule::an_effect_follows_from_what_is_stored(story, (&key, attempt), latest)?;
         }
         if let Some(story) = story {
             rule::a_tenant_sees_its_own(invocation.tenant, &context.execution_id, Some(story.tenant))?;
@@ -328,6 +330,26 @@ impl Book {
         self.stories.keys().find(|key| key.id == id).copied()
     }
 
+    /// How many executions each event has started of each workflow that it starts, and whether somebody was told that the event is kept.
+    pub fn started_by_events(&self) -> Vec<((&str, bool), usize)> {
+        let mut all = Vec::new();
+        for ((tenant, event), (kind, acknowledged)) in &self.events {
+            let wants = |deployed: &Deployed| deployed.plan.started_by.as_deref() == Some(kind);
+            for ((of, workflow), _) in self.deployed.iter().filter(|(_, deployed)| wants(deployed)) {
+                let is_its = |story: &&Story| {
+                    story.now().started.as_ref().is_some_and(|started| {
+                        started.workflow == *workflow && started.trigger.event_id.as_ref() == Some(event)
+                    })
+                };
+                if of == tenant {
+                    let of_tenant = self.stories.values().filter(|story| story.tenant == *tenant);
+                    all.push(((event.as_str(), *acknowledged), of_tenant.filter(is_its).count()));
+                }
+            }
+        }
+        all
+    }
+
     /// The world is calm, and time has passed.
     pub fn close(&self) -> Vec<String> {
         let mut breaches = Vec::new();
@@ -343,19 +365,18 @@ impl Book {
         }
         let lost = self.promised().into_iter().filter(|id| self.place(id).is_none());
         breaches.extend(lost.map(|id| format!("{id} was acknowledged and is lost")));
-        for ((tenant, event), (kind, acknowledged)) in &self.events {
-            let wants = |deployed: &Deployed| deployed.plan.started_by.as_deref() == Some(kind);
-            for ((_, workflow), _) in self.deployed.iter().filter(|((of, _), deployed)| of == tenant && wants(deployed))
-            {
-                let started = self.stories.values().filter(|story| {
-                    let started = story.now().started.as_ref();
-                    story.tenant == *tenant
-                        && started.is_some_and(|started| {
-                            started.workflow == *workflow && started.trigger.event_id.as_ref() == Some(event)
-                        })
-                });
-                breaches.extend(rule::an_event_starts_once(event, started.count(), *acknowledged).err());
-            }
+        for (tenant, start) in self.starts.keys().filter(|(_, start)| start.starts_with("start")) {
+            let is_its = |story: &&Story| {
+                let by_api = story.now().started.as_ref().is_some_and(|started| started.trigger.kind == "api");
+                story.tenant == *tenant
+                    && by_api
+                    && crate::functions::field(&story.now().input(), "who") == start.as_str()
+            };
+            let count = self.stories.values().filter(is_its).count();
+            breaches.extend(rule::a_start_is_one_execution(start, count).err());
+        }
+        for ((event, acknowledged), started) in self.started_by_events() {
+            breaches.extend(rule::an_event_starts_once(event, started, acknowledged).err());
         }
         breaches
     }

@@ -172,6 +172,12 @@ pub fn a_start_has_one_execution(before: Option<&str>, id: &str) -> Held {
     held(before.is_none_or(|before| before == id), || format!("one start came to {before:?} and {id}"))
 }
 
+/// However often a start is repeated with its idempotency key, because nobody answered, there is one execution of it.
+/// (As above.)
+pub fn a_start_is_one_execution(start: &str, count: usize) -> Held {
+    held(count == 1, || format!("{start} came to {count} executions"))
+}
+
 /// Nothing observable is taken back: a status that was shown is that of a state on the disk, so that all that comes later goes on from there.
 /// `pending` and `running` are one here: whether the first attempt has had its turn is not stored.
 /// (Issue 6, part 2; semantics.md section 6.)

@@ -8,6 +8,7 @@ use crate::trace::Trace;
 use crate::weather;
 use crate::world::World;
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::sync::Arc;
 use stepwell_core::ids::TenantId;
 use stepwell_engine::ports::Artifact;
@@ -106,9 +107,11 @@ fn crowd(chance: &mut Chance, plans: &[Arc<Plan>], tenants: [TenantId; 2], until
     let people = (0..count).filter_map(|n| {
         let plan = Arc::clone(chance.pick(plans)?);
         let tenant = if chance.one_in(4) { tenants[1] } else { tenants[0] };
-        let input = plan.input(chance);
+        let name = format!("start-{n}");
+        let mut input = plan.input(chance);
+        input["who"] = Value::from(name.as_str());
         let (comes, looks) = (chance.below(until), chance.below(12));
-        Some(Person { tenant, plan, name: format!("start-{n}"), input, comes, looks })
+        Some(Person { tenant, plan, name, input, comes, looks })
     });
     people.collect()
 }
@@ -149,8 +152,9 @@ async fn settle(world: &Arc<World>) {
             let open = book.stories.iter().filter(|(_, story)| !story.now().is_ended());
             open.map(|(key, story)| (*key, story.now().paused.is_some())).collect()
         };
-        // An event may start something a moment later.
-        ended = if open.is_empty() { ended + 1 } else { 0 };
+        // An event may start something a moment later; much later, if the clocks were set back meanwhile.
+        let due = world.book().started_by_events().iter().any(|((_, told), started)| *told && *started == 0);
+        ended = if open.is_empty() && !due { ended + 1 } else { 0 };
         if ended == 3 {
             break;
         }
@@ -160,7 +164,8 @@ async fn settle(world: &Arc<World>) {
                     host.ask(world, host.engine.control(key.tenant, &key.id.to_string(), Control::Resume, None)).await;
             }
         }
-        world.wait(LOOK_MS).await;
+        let set_back = world.book().set_back_ms();
+        world.wait(LOOK_MS + set_back / 200).await;
     }
     let breaches = world.book().close();
     breaches.into_iter().for_each(|breach| world.hold(Err(breach)));

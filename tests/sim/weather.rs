@@ -83,7 +83,8 @@ pub async fn calm(world: &Arc<World>) {
         _ => (false, None),
     };
     // A host that read the store at its start while that failed may have left something: somebody starts it again.
-    if let Some(host) = last.filter(|_| owns_all && !world.weather.unreadable) {
+    // What another host was about to do with an event is taken up at a start only.
+    if let Some(host) = last.filter(|_| owns_all && world.weather.hosts == 1 && !world.weather.unreadable) {
         world.set_stormy(false);
         host.store.die_after(u64::MAX);
         host.gate.set(Life::Running);

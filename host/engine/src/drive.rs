@@ -166,6 +166,8 @@ impl Engine {
                     }
                     unsure = true;
                     if self.accepting().is_err() {
+                        // Written or not: what is in memory may be behind, and nothing may follow from it.
+                        self.let_go(live);
                         return false;
                     }
                     let clock = &self.inner.ports.clock;

@@ -67,7 +67,7 @@ pub(crate) fn look(files: &Files, meaning: &dyn Meaning, named: &Named, value: &
         }
         Named::Line(..) => meaning.entry(&bytes)?,
         Named::Document(_, kind, _) => meaning.document(*kind, &bytes)?,
-        Named::Index(_) | Named::Meta => Vec::new(),
+        Named::Index(_) | Named::Reference(_) | Named::Meta => Vec::new(),
     };
     if let Some(tenant) = named.tenant() {
         seen.files.extend(blobs.into_iter().map(|blob| (Area::Blobs, tenant, blob)));
@@ -79,8 +79,10 @@ pub(crate) fn look(files: &Files, meaning: &dyn Meaning, named: &Named, value: &
 pub(crate) fn read(files: &Files, named: &Named, value: &[u8]) -> Result<(Seen, Bytes), Wrong> {
     let mut seen = Seen::default();
     let body = match named {
-        Named::Index(_) if value.is_empty() => return Ok((seen, Bytes::new())),
-        Named::Index(_) => return Err("an index row has no value, and this one has".to_owned().into()),
+        Named::Index(_) | Named::Reference(_) if value.is_empty() => return Ok((seen, Bytes::new())),
+        Named::Index(_) | Named::Reference(_) => {
+            return Err("an index row has no value, and this one has".to_owned().into());
+        }
         Named::Record(_) => {
             let (summary, body) = decode_record(value, String::new).map_err(what)?;
             seen.summary = Some(summary);

@@ -11,6 +11,8 @@ pub(crate) enum Named {
     Line(ExecutionKey, u32),
     /// A row that follows from the record of an execution.
     Index(ExecutionKey),
+    /// That a value of this tenant may name a file.
+    Reference(TenantId),
     /// Whose, the number of its kind, its key.
     Document(TenantId, u8, String),
     /// A fact of the store itself.
@@ -22,7 +24,7 @@ impl Named {
     pub(crate) fn tenant(&self) -> Option<TenantId> {
         match self {
             Self::Record(of) | Self::Line(of, _) | Self::Index(of) => Some(of.tenant),
-            Self::Document(tenant, ..) => Some(*tenant),
+            Self::Document(tenant, ..) | Self::Reference(tenant) => Some(*tenant),
             Self::Meta => None,
         }
     }
@@ -31,7 +33,7 @@ impl Named {
     pub(crate) fn execution(&self) -> Option<ExecutionKey> {
         match self {
             Self::Record(of) | Self::Line(of, _) | Self::Index(of) => Some(*of),
-            Self::Document(..) | Self::Meta => None,
+            Self::Document(..) | Self::Reference(_) | Self::Meta => None,
         }
     }
 
@@ -42,6 +44,7 @@ impl Named {
             Self::Line(of, seq) => format!("line {seq} of the journal of {} of {}", of.id, of.tenant),
             Self::Index(of) => format!("an index row of {} of {}", of.id, of.tenant),
             Self::Document(tenant, kind, key) => format!("document {key:?} (kind {kind}) of {tenant}"),
+            Self::Reference(tenant) => format!("a row that says what names a file of {tenant}"),
             Self::Meta => "a fact of the store itself".to_owned(),
         }
     }
@@ -69,6 +72,7 @@ pub(crate) fn named(key: &[u8]) -> Option<Named> {
             let text = std::str::from_utf8(key.get(6..)?).ok()?;
             Some(Named::Document(tenant(key)?, *key.get(5)?, text.to_owned()))
         }
+        b'b' => key.get(37..).filter(|value| !value.is_empty()).and_then(|_| Some(Named::Reference(tenant(key)?))),
         b'm' => Some(Named::Meta),
         _ => None,
     }
@@ -96,6 +100,8 @@ mod tests {
         assert_eq!(named(&keys.line(of.id, 7)), Some(Named::Line(of, 7)));
         let document = Named::Document(of.tenant, DocumentKind::Setting as u8, "a".to_owned());
         assert_eq!(named(&keys.document(DocumentKind::Setting, "a")), Some(document));
+        let reference = keys.reference(stepwell_core::ids::Digest([7; 32]), &keys.record(of.id));
+        assert_eq!(named(&reference), Some(Named::Reference(of.tenant)));
         for status in RecordStatus::ALL {
             let wake = (status == RecordStatus::Parked).then_some(Timestamp(9));
             let (workflow, outline) = ("w".to_owned(), Bytes::new());

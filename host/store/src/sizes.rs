@@ -75,7 +75,7 @@ pub(crate) fn sizes(folder: &Path, tree: &sled::Db, files: &Files) -> Result<Siz
             Named::Record(_) => of.executions.add(bytes),
             Named::Line(..) => of.journals.add(bytes),
             Named::Document(_, kind, _) => of.documents.entry(kind).or_default().add(bytes),
-            Named::Index(_) | Named::Meta => of.indexes.add(bytes),
+            Named::Index(_) | Named::Reference(_) | Named::Meta => of.indexes.add(bytes),
         }
     }
     for found in files.all()? {
@@ -96,7 +96,7 @@ fn filed(named: &Named, value: &[u8]) -> u64 {
         Named::Record(_) => decode_record(value, String::new).map(|(_, body)| body),
         Named::Line(..) => decode(Kind::Line, value, String::new),
         Named::Document(..) => decode(Kind::Document, value, String::new),
-        Named::Index(_) | Named::Meta => return 0,
+        Named::Index(_) | Named::Reference(_) | Named::Meta => return 0,
     };
     if let Ok(Body::Filed(file)) = body { file.length } else { 0 }
 }

@@ -171,7 +171,7 @@ fn reported(chance: &mut Unstructured<'_>) -> Result<Reported> {
 fn started(workflow: &Workflow) -> Started {
     let pin = |id: &&str| {
         let (component, function) = (Digest([0; 32]), (*id).to_owned());
-        ((*id).to_owned(), Pin { component, function, grants: Grants::default() })
+        ((*id).to_owned(), Pin { component, function, grants: Grants::default(), effect_free: true })
     };
     Started {
         tenant: TenantId::DEFAULT,

@@ -3,6 +3,7 @@
 use super::{Check, CheckError};
 use crate::indexes::indexes;
 use crate::keys::Keys;
+use crate::look::Wanted;
 use crate::read::unavailable;
 use crate::value::decode_record;
 use stepwell_engine::ports::{ExecutionKey, Summary};
@@ -19,6 +20,23 @@ impl Check<'_> {
                 let what = "a list, a wake or a start does not find this execution";
                 self.tell_repaired("index_missing", at, (what, self.repair));
             }
+        }
+        Ok(())
+    }
+
+    /// What names a file is found by whoever removes files that nothing names.
+    pub(super) fn expect_reference(&mut self, key: &[u8], (_, tenant, digest): Wanted) -> Result<(), CheckError> {
+        let row = Keys::of(tenant).reference(digest, key);
+        if !self.store.tree().contains_key(&row).map_err(unavailable)? {
+            if self.repair {
+                self.changes.insert(row, Vec::new());
+            }
+            let at = (format!("a value of {tenant} in the file {}", digest.hex()), None);
+            self.tell_repaired(
+                "index_missing",
+                at,
+                ("the file would be taken for one that nothing names", self.repair),
+            );
         }
         Ok(())
     }

@@ -163,7 +163,7 @@ impl Check<'_> {
             Named::Record(_) => self.report.executions += 1,
             Named::Line(..) => self.report.lines += 1,
             Named::Document(..) => self.report.documents += 1,
-            Named::Index(_) | Named::Meta => {}
+            Named::Index(_) | Named::Reference(_) | Named::Meta => {}
         }
         let seen = match look(self.store.files(), self.meaning, &named, value) {
             Ok(seen) => seen,
@@ -176,6 +176,7 @@ impl Check<'_> {
         };
         for file in seen.files {
             if file.0 == Area::Values {
+                self.expect_reference(key, file)?;
                 self.read.insert(file);
             }
             self.wanted.insert(file);
@@ -197,7 +198,7 @@ impl Check<'_> {
             Named::Record(_) => crate::value::decode_record(value, String::new).ok().map(|(_, body)| body),
             Named::Line(..) => decode(Kind::Line, value, String::new).ok(),
             Named::Document(..) => decode(Kind::Document, value, String::new).ok(),
-            Named::Index(_) | Named::Meta => None,
+            Named::Index(_) | Named::Reference(_) | Named::Meta => None,
         };
         if let (Some(Body::Filed(file)), Some(tenant)) = (body, named.tenant()) {
             self.wanted.insert((Area::Values, tenant, file.digest));

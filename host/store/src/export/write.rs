@@ -92,7 +92,7 @@ impl Offline {
 
     fn row(&self, (key, value): (&[u8], &[u8]), lines: &mut Lines<'_>) -> Result<(), ExportError> {
         let Some(named) = named(key) else { return lines.damaged("a key", "it is no key of this program's") };
-        if matches!(named, Named::Index(_) | Named::Meta) {
+        if matches!(named, Named::Index(_) | Named::Reference(_) | Named::Meta) {
             return Ok(()); // they follow from the rest
         }
         let (seen, body) = match read(self.files(), &named, value) {
@@ -115,7 +115,7 @@ impl Offline {
                 }
                 (line, &mut lines.counted.executions)
             }
-            Named::Index(_) | Named::Meta => return Ok(()),
+            Named::Index(_) | Named::Reference(_) | Named::Meta => return Ok(()),
         };
         *count += 1;
         lines.line(&with_body(name, &body))
