@@ -72,8 +72,13 @@ impl Arena {
         all.extend(["--isolation", isolation.name()]);
         let server = Server::start_with(&all);
         let (mallory, acme) = (server.client.tenant("mallory"), server.client.tenant("acme"));
-        // It works as fast as it can, which is faster than a tenant may by default.
-        server.client.patch("/tenants/acme", &json!({"quotas": {"starts_per_second": 5_000}})).ok(200);
+        // Both go as fast as they can, which is faster than a tenant may by default.
+        for tenant in ["mallory", "acme"] {
+            server
+                .client
+                .patch(&format!("/tenants/{tenant}"), &json!({"quotas": {"starts_per_second": 5_000}}))
+                .ok(200);
+        }
         prepare(&acme);
         let witness = Mutex::new(Some(Witness::start(acme.clone())));
         Self { server, mallory, acme, witness, uploads: AtomicU32::new(0) }
