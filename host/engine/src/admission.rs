@@ -144,7 +144,7 @@ impl Engine {
         }
         // Until it is durable there is nothing to be seen of it.
         let live = Live::new(key, lease, workflow, Execution::blank(key.id), RecordStatus::Unfinished);
-        self.start_held(&live, (next, transition), (&commands, seat)).await
+        self.start_held(live, (next, transition), (&commands, seat)).await
     }
 
     /// What a start comes to, before anything is done.

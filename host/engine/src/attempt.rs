@@ -331,22 +331,12 @@ impl Engine {
 
 /// Takes out the first attempt that may begin now.
 fn next_attempt(commands: &mut Vec<Command>, now: Timestamp) -> Option<(RunIx, u32)> {
-    let due = |command: &Command| matches!(command, Command::RunAttempt { not_before, .. } if not_before.is_none_or(|at| at <= now));
-    let at = commands.iter().position(due)?;
-    match commands.remove(at) {
-        Command::RunAttempt { run, attempt, .. } => Some((run, attempt)),
-        Command::CancelAttempt { .. }
-        | Command::WatchDeadline { .. }
-        | Command::WatchTimer { .. }
-        | Command::StartChild { .. }
-        | Command::CancelChild { .. }
-        | Command::ShowApproval { .. }
-        | Command::Subscribe { .. }
-        | Command::Unsubscribe { .. }
-        | Command::AwaitPlace
-        | Command::TakePlace
-        | Command::AnnounceEnd => None,
-    }
+    let (at, next) = commands.iter().enumerate().find_map(|(at, command)| {
+        let Command::RunAttempt { run, attempt, not_before } = *command else { return None };
+        not_before.is_none_or(|moment| moment <= now).then_some((at, (run, attempt)))
+    })?;
+    commands.remove(at);
+    Some(next)
 }
 
 fn invocation_limits(limits: &TenantLimits, timeout: Duration) -> InvocationLimits {

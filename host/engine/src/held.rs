@@ -128,13 +128,14 @@ impl Engine {
         }
     }
 
-    /// Begins an execution whose start waits for its commit. Returns once that is done.
+    /// Begins an execution whose start waits for its commit. Returns once that is done. If nobody else has the execution any more, as when
+    /// its tenant is deleted meanwhile, nobody is left who could tell, and it has never been.
     ///
     /// # Errors
     /// The store's: then it has never been.
     pub(crate) async fn start_held(
         &self,
-        live: &Arc<Live>,
+        live: Arc<Live>,
         (next, transition): (Execution, Transition),
         (commands, seat): (&[Command], Arc<Seat>),
     ) -> Result<(), CommitError> {
@@ -144,10 +145,11 @@ impl Engine {
             held.add(transition);
             held.start = Some(HeldStart { seat, told });
             live.hold_start(next);
-            self.inner.live.insert(Arc::clone(live));
+            self.inner.live.insert(Arc::clone(&live));
         }
         self.inner.timers.add(self.now().plus(HELD_MS), Wake::Settle(live.key));
-        self.carry_out(live, commands);
+        self.carry_out(&live, commands);
+        drop(live);
         answer.await.unwrap_or_else(|_| {
             Err(StoreError::Unavailable("the start was given up; the server's log says why".to_owned()).into())
         })

@@ -81,13 +81,24 @@ impl Function {
     }
 }
 
-/// Interfaces over which a function changes something outside of its execution (`sandbox.md`, section 5). Reading is no effect: a step that
-/// runs again may read something else, and nobody has seen what it read before.
-const EFFECTS: [&str; 3] =
-    ["wasi:http/outgoing-handler", "stepwell:capabilities/key-value", "stepwell:capabilities/events"];
+/// What functions may import without having an effect outside of their execution (`sandbox.md`, section 5); whatever else they import may be
+/// one. Reading is none: a step that runs again may read something else, and nobody has seen what it read before.
+const WITHOUT_EFFECTS: [&str; 9] = [
+    "stepwell:function/",
+    "stepwell:capabilities/config@",
+    "stepwell:capabilities/secrets@",
+    "wasi:cli/",
+    "wasi:clocks/",
+    // There are no files.
+    "wasi:filesystem/",
+    // Without a handler nothing is sent.
+    "wasi:http/types@",
+    "wasi:io/",
+    "wasi:random/",
+];
 
 fn has_effects(import: &str) -> bool {
-    EFFECTS.contains(&import.split('@').next().unwrap_or(import))
+    !WITHOUT_EFFECTS.iter().any(|known| import.starts_with(known))
 }
 
 /// An upload.

@@ -306,3 +306,22 @@ fn the_same_request_twice_at_the_same_time_starts_one() {
     let (one, two, in_memory) = ids.expect("lives");
     assert_eq!((one, in_memory), (two, 0));
 }
+
+#[test]
+fn who_waits_for_a_start_that_is_given_up_is_told() {
+    let (mut disk, told) = (Disk::new(), Arc::new(Notify::new()));
+    let answer = disk.life(stops_at_s2(&told), |engine| async move {
+        deploy(&engine, chain(4)).await.expect("deploys");
+        let starting = engine.start_execution(TENANT, patient("chain", None));
+        tokio::pin!(starting);
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(starting.as_mut().poll(cx).is_pending())).await;
+        assert!(polled);
+        // As at the deletion of its tenant.
+        for live in engine.inner.live.all() {
+            live.abandon();
+            engine.let_go(&live);
+        }
+        starting.await
+    });
+    assert!(matches!(answer, Some(Err(Error::Unavailable(_)))), "{answer:?}");
+}
