@@ -142,9 +142,17 @@ impl Arena {
 
     /// Uploads a script and calls it once.
     pub fn script(&self, source: &str) -> Fate {
+        match self.upload_script(source) {
+            Ok(id) => self.call(&id, &json!({"n": 1})),
+            Err(answer) => Fate::Refused(answer.error(422)),
+        }
+    }
+
+    /// Uploads a script under a fresh id.
+    pub fn upload_script(&self, source: &str) -> Result<String, Box<Answer>> {
         let id = format!("script-{}", self.uploads.fetch_add(1, Ordering::Relaxed));
         let answer = self.mallory.put_script(&format!("/functions/{id}"), source);
-        if answer.status == 200 { self.call(&id, &json!({"n": 1})) } else { Fate::Refused(answer.error(422)) }
+        if answer.status == 200 { Ok(id) } else { Err(Box::new(answer)) }
     }
 
     /// Calls a function directly.

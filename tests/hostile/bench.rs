@@ -1,7 +1,8 @@
 //! What the attacks cost those who are not attacked: `cargo bench --profile dev --bench wall`.
 //!
 //! For each way of isolation, on one server: another tenant's workflow while nothing else happens and while the whole corpus is played, in
-//! turns; and the server's memory before and after ten thousand hostile calls. All figures are ratios of one run.
+//! turns; and the server's memory before and after ten thousand hostile calls. All figures are ratios of one run. With
+//! `-- latency thread` only this part in this way: `latency`, `memory`; `thread`, `process`. With names of attacks, these again and again.
 #![allow(clippy::expect_used, clippy::panic, reason = "whoever runs it wants to see what went wrong")]
 
 mod arena;
@@ -33,28 +34,44 @@ const IDLE: usize = 60;
 const CALLS: usize = 10_000;
 const WARM: usize = 2_000;
 
+const PARTS: [&str; 2] = ["latency", "memory"];
+
 fn main() {
-    println!(
-        "isolation  idle p50/p99 ms   attacked p50/p99 ms   p99 ratio  executions  resident before/after MiB  ratio"
-    );
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let has = |name: &str, among: &[&str]| {
+        asked.iter().any(|given| given == name) || !asked.iter().any(|given| among.contains(&given.as_str()))
+    };
     for isolation in Isolation::ALL {
-        let (idle, attacked) = latencies(isolation);
-        let (before, after) = memory(isolation);
-        let (idle, attacked) = (Spread::of(idle), Spread::of(attacked));
-        println!(
-            "{:9}  {:6.1} / {:6.1}   {:8.1} / {:8.1}   {:9.2}  {:10}  {:12.1} / {:.1}  {:11.3}",
-            isolation.name(),
-            idle.median,
-            idle.worst,
-            attacked.median,
-            attacked.worst,
-            attacked.worst / idle.worst,
-            attacked.count,
-            before,
-            after,
-            after / before
-        );
+        let name = isolation.name();
+        if !has(name, &Isolation::ALL.map(Isolation::name)) {
+            continue;
+        }
+        if has("latency", &PARTS) {
+            let (idle, attacked) = latencies(isolation, &attacks(&asked));
+            let (idle, attacked) = (Spread::of(idle), Spread::of(attacked));
+            println!(
+                "{name}: p50 {:.1} ms idle, {:.1} attacked; p99 {:.1} ms of {} idle, {:.1} of {} attacked: {:.2} times",
+                idle.median,
+                attacked.median,
+                idle.worst,
+                idle.count,
+                attacked.worst,
+                attacked.count,
+                attacked.worst / idle.worst
+            );
+        }
+        if has("memory", &PARTS) {
+            let (before, after) = memory(isolation);
+            println!("{name}: {before:.1} MiB resident before, {after:.1} after: {:.3} times", after / before);
+        }
     }
+}
+
+/// Those that are asked for, over and over, or all. Attacks that bring servers, or arguments of their own, are for the tests.
+fn attacks(asked: &[String]) -> Vec<&'static Attack> {
+    let all: Vec<_> = corpus::all().into_iter().filter(|attack| attack.args.is_empty()).collect();
+    let some: Vec<_> = all.iter().copied().filter(|attack| asked.iter().any(|name| name == attack.name)).collect();
+    if some.is_empty() { all } else { some.iter().copied().cycle().take(5 * ROUND).collect() }
 }
 
 /// Milliseconds.
@@ -74,9 +91,7 @@ impl Spread {
 }
 
 /// The other tenant's executions, idle and while attacks go on.
-fn latencies(isolation: Isolation) -> (Vec<Duration>, Vec<Duration>) {
-    // Attacks that bring servers, or arguments of their own, are for the tests.
-    let attacks: Vec<_> = corpus::all().into_iter().filter(|attack| attack.args.is_empty()).collect();
+fn latencies(isolation: Isolation, attacks: &[&Attack]) -> (Vec<Duration>, Vec<Duration>) {
     let arena = Arena::new(isolation, &[]);
     arena.pause();
     let (mut idle, mut attacked) = (Vec::new(), Vec::new());
@@ -89,8 +104,16 @@ fn latencies(isolation: Isolation) -> (Vec<Duration>, Vec<Duration>) {
                 scope.spawn(|| play(&arena, part, &next));
             }
         });
-        attacked.extend(arena.pause());
-        eprintln!("{}: {} of {} attacks", isolation.name(), round * ROUND + part.len(), attacks.len());
+        let took = arena.pause();
+        let (first, last) = (part[0].name, part[part.len() - 1].name);
+        eprintln!(
+            "{}: {} of {} attacks, from {first} to {last}: p99 {:.1} ms",
+            isolation.name(),
+            round * ROUND + part.len(),
+            attacks.len(),
+            Spread::of(took.clone()).worst
+        );
+        attacked.extend(took);
     }
     arena.resume();
     arena.close();

@@ -96,10 +96,12 @@ fn fails_with_huge_texts(arena: &Arena) {
 
 /// A message is shown as it is in JSON, but a terminal must not obey it.
 fn fails_with_terminal_escapes(arena: &Arena) {
-    let fate = arena.script("export default () => { throw new Error('\\u001b[2J\\u001b]0;owned\\u0007') }");
+    let source = "export default () => { throw new Error('\\u001b[2J\\u001b]0;owned\\u0007') }";
+    let script = arena.upload_script(source).unwrap_or_else(|answer| panic!("{:#}", answer.body));
+    let fate = arena.call(&script, &serde_json::json!({"n": 1}));
     assert!(matches!(fate, Fate::Failed(_)), "{fate:?}");
     let definition =
-        serde_json::json!({"name": "escapes", "steps": [{"id": "only", "type": "function", "function": "script-0"}]});
+        serde_json::json!({"name": "escapes", "steps": [{"id": "only", "type": "function", "function": script}]});
     let ended = arena.run(&definition, &serde_json::json!({}));
     let id = ended["executionId"].as_str().expect("id");
     let mut show = crate::support::program();

@@ -63,7 +63,9 @@ fn reads_values_of_another_tenant(arena: &Arena) {
         &json!([["get", "shared/name"], ["keys", ""], ["put", "shared/name", "mine"], ["remove", "shared/name"]]),
     );
     tells_nothing(&answers);
-    assert_eq!((&answers[0], &answers[1]), (&Value::Null, &json!([[], false])));
+    assert_eq!(answers[0], Value::Null);
+    // Only its own are listed: other attacks may have left some.
+    assert!(answers[1][0].as_array().is_some_and(|keys| !keys.contains(&json!("shared/name"))), "{}", answers[1]);
     let read = json!({"functionId": "keeps", "input": [["get", "shared/name"]]});
     assert_eq!(arena.acme.post("/functions/execute", &read).ok(200)[0][0], PLANTED);
 }
