@@ -64,12 +64,20 @@ impl Engine {
     /// [`Error::NotFound`], [`Error::MissingFunctions`], [`Error::InvalidInput`], [`Error::Refused`], [`Error::TooLarge`],
     /// [`Error::QuotaReached`], [`Error::Unavailable`].
     pub async fn start_execution(&self, tenant: TenantId, request: StartRequest) -> Result<ExecutionId, Error> {
+        Ok(self.begin_execution(tenant, request).await?.id())
+    }
+
+    /// Starts an execution; the answer knows it, so that whoever waits for its end need not look for it.
+    ///
+    /// # Errors
+    /// As [`Engine::start_execution`].
+    pub async fn begin_execution(&self, tenant: TenantId, request: StartRequest) -> Result<Start, Error> {
         self.accepting()?;
         let input = request.input.clone().unwrap_or_else(Payload::empty_object);
         self.check_size(tenant, &input)?;
         // First of all: the same request gets the same answer, whatever has become of the workflow since (P7).
         let document = match self.first_answer(tenant, &request, &input).await? {
-            Some(Known::Execution(id)) => return Ok(id),
+            Some(Known::Execution(id)) => return Ok(Start { key: ExecutionKey { tenant, id }, live: None }),
             Some(Known::Nothing { key, expect, request }) => Some((key, expect, request)),
             None => None,
         };
@@ -104,13 +112,14 @@ impl Engine {
         };
         match begun {
             Err(CommitError::Unexpected { .. }) => match self.first_answer(tenant, &request, &input).await? {
-                Some(Known::Execution(id)) => Ok(id), // the same request, at the same time
+                // The same request, at the same time.
+                Some(Known::Execution(id)) => Ok(Start { key: ExecutionKey { tenant, id }, live: None }),
                 Some(Known::Nothing { .. }) | None => {
                     Err(Error::Unavailable("the same request is under way".to_owned()))
                 }
             },
             Err(other) => Err(other.into()),
-            Ok(()) => Ok(key.id),
+            Ok(live) => Ok(Start { key, live: Some(live) }),
         }
     }
 
@@ -120,11 +129,12 @@ impl Engine {
         workflow: Arc<Workflow>,
         started: Started,
         (document, seat): (Option<(String, Expect, Digest)>, Arc<Seat>),
-    ) -> Result<(), CommitError> {
+    ) -> Result<Arc<Live>, CommitError> {
         let beginning = self.beginning(key, workflow, started, document)?;
         let Beginning { lease, workflow, next, commands, told, transition, .. } = beginning;
         let live = Live::new(key, lease, workflow, next, RecordStatus::Unfinished);
-        self.commit_start((live, seat), transition, (commands, told)).await
+        self.commit_start((Arc::clone(&live), seat), transition, (commands, told)).await?;
+        Ok(live)
     }
 
     /// As [`Engine::begin`], for a caller who waits for the end: if only attempts without effects follow, the start is held as their results
@@ -135,12 +145,13 @@ impl Engine {
         workflow: Arc<Workflow>,
         started: Started,
         (document, seat): (Option<(String, Expect, Digest)>, Arc<Seat>),
-    ) -> Result<(), CommitError> {
+    ) -> Result<Arc<Live>, CommitError> {
         let beginning = self.beginning(key, workflow, started, document)?;
         let Beginning { lease, workflow, next, commands, told, transition, at } = beginning;
         if !told.is_empty() || !may_start_held((&next, &workflow), at, &commands) {
             let live = Live::new(key, lease, workflow, next, RecordStatus::Unfinished);
-            return self.commit_start((live, seat), transition, (commands, told)).await;
+            self.commit_start((Arc::clone(&live), seat), transition, (commands, told)).await?;
+            return Ok(live);
         }
         // Until it is durable there is nothing to be seen of it.
         let live = Live::new(key, lease, workflow, Execution::blank(key.id), RecordStatus::Unfinished);
@@ -334,6 +345,21 @@ struct Beginning {
     /// Events that tell of it.
     told: Vec<String>,
     transition: Transition,
+}
+
+/// An execution that somebody has started.
+pub struct Start {
+    pub(crate) key: ExecutionKey,
+    /// `None`: it was started before.
+    pub(crate) live: Option<Arc<Live>>,
+}
+
+impl Start {
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> ExecutionId {
+        self.key.id
+    }
 }
 
 /// What an idempotency key stands for.

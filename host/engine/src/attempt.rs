@@ -59,7 +59,8 @@ impl Engine {
     /// Runs an attempt in the background.
     pub(crate) fn spawn_attempt(&self, live: &Arc<Live>, run: RunIx, attempt: u32) {
         let (engine, live) = (self.clone(), Arc::clone(live));
-        self.inner.attempts.spawn("attempt", async move { engine.attempts_in_a_row(live, run, attempt).await });
+        let work = async move { engine.attempts_in_a_row(live, run, attempt).await };
+        self.inner.attempts.spawn_on(self.inner.ports.runtime.home(), "attempt", work);
     }
 
     /// Runs an attempt, and what can run at once behind it: a chain needs no more than one task.

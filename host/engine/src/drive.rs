@@ -110,13 +110,12 @@ impl Engine {
             return self.hold((live, held), (*next, transition), log.map(|(_, total)| total)).await.map(|()| commands);
         }
         let (transition, start) = held.before(transition);
-        if !self.commit_with(live, transition, start).await {
-            return Err(Untold::Lost);
-        }
+        let Some(born) = self.commit_with(live, transition, start).await else { return Err(Untold::Lost) };
         if let Some((_, total)) = log {
             live.logged.set(total);
         }
         live.advance(Arc::new(*next), stored);
+        drop(born);
         self.inner.followers.tell(live.key);
         for event in told {
             self.publish_own(live.key.tenant, event.id);

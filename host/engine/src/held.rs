@@ -31,7 +31,18 @@ pub struct Held {
 /// A start that waits.
 pub struct HeldStart {
     seat: Arc<Seat>,
-    told: oneshot::Sender<Result<(), CommitError>>,
+    told: oneshot::Sender<Result<Arc<Live>, CommitError>>,
+}
+
+/// A start that is durable now. Dropping it tells whoever waits for that, once what they may see is up to date.
+pub struct Born(Option<(Arc<Live>, oneshot::Sender<Result<Arc<Live>, CommitError>>)>);
+
+impl Drop for Born {
+    fn drop(&mut self) {
+        if let Some((live, told)) = self.0.take() {
+            let _ = told.send(Ok(live)); // whoever started it may have gone
+        }
+    }
 }
 
 impl Held {
@@ -84,33 +95,42 @@ impl Engine {
     /// Makes durable what waits.
     pub(crate) async fn commit_held(&self, live: &Arc<Live>, held: &mut Held) -> bool {
         let (transition, start) = held.take(live);
-        if !self.commit_with(live, transition, start).await {
-            return false;
-        }
+        let Some(born) = self.commit_with(live, transition, start).await else { return false };
         live.advance(live.head(), None);
+        drop(born);
         self.inner.followers.tell(live.key);
         true
     }
 
-    /// Commits; if a start is in it, whoever waits for that is told what became of it.
-    pub(crate) async fn commit_with(&self, live: &Arc<Live>, transition: Transition, start: Option<HeldStart>) -> bool {
-        let Some(HeldStart { seat, told }) = start else { return self.commit(live, transition).await };
-        let result = self.commit_first(live, transition.clone()).await;
-        let _ = told.send(result.clone()); // whoever started it may have gone
-        let is_there = match result {
-            Ok(()) => true,
-            // Its caller knows nothing, and may repeat it; if it was written it must go on.
-            Err(CommitError::Store(_)) => self.commit_after((live, true), transition).await,
-            // Nobody has been told of it, and nothing that it did can be seen: it has never been.
-            Err(_) => {
-                self.let_go(live);
-                false
+    /// Commits; if a start is in it, whoever waits for that is told what became of it. `None`: it can never be written here.
+    pub(crate) async fn commit_with(
+        &self,
+        live: &Arc<Live>,
+        transition: Transition,
+        start: Option<HeldStart>,
+    ) -> Option<Born> {
+        let Some(HeldStart { seat, told }) = start else {
+            return self.commit(live, transition).await.then_some(Born(None));
+        };
+        let born = match self.commit_first(live, transition.clone()).await {
+            Ok(()) => Born(Some((Arc::clone(live), told))),
+            Err(error) => {
+                let may_be_there = matches!(error, CommitError::Store(_));
+                let _ = told.send(Err(error)); // whoever started it may have gone
+                if !may_be_there {
+                    // Nobody has been told of it, and nothing that it did can be seen: it has never been.
+                    self.let_go(live);
+                    return None;
+                }
+                // Its caller knows nothing, and may repeat it; if it was written it must go on.
+                if !self.commit_after((live, true), transition).await {
+                    return None;
+                }
+                Born(None)
             }
         };
-        if is_there {
-            seat.keep(self.now());
-        }
-        is_there
+        seat.keep(self.now());
+        Some(born)
     }
 
     /// Commits what begins an execution. The store is asked once more, but not for ever: the caller may repeat the start.
@@ -138,7 +158,7 @@ impl Engine {
         live: Arc<Live>,
         (next, transition): (Execution, Transition),
         (commands, seat): (&[Command], Arc<Seat>),
-    ) -> Result<(), CommitError> {
+    ) -> Result<Arc<Live>, CommitError> {
         let (told, answer) = oneshot::channel();
         {
             let mut held = live.changing.lock().await;

@@ -74,7 +74,7 @@ pub mod ports;
 #[cfg(test)]
 mod tests;
 
-pub use admission::StartRequest;
+pub use admission::{Start, StartRequest};
 pub use answers::{BY_BYTES, COMMENT_BYTES};
 pub use approvals::{ApprovalRequest, Approvals, is_approval_id};
 pub use audit::{AUDIT_LINES, AuditLine, AuditPart, AuditQuery};

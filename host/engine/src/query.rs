@@ -1,5 +1,6 @@
 //! What clients read: an execution's state, its end, its history. Only what is durable is shown.
 
+use crate::admission::Start;
 use crate::drive::not_found;
 use crate::engine::Engine;
 use crate::live::Live;
@@ -43,11 +44,22 @@ impl Engine {
     /// [`Error::NotFound`].
     pub async fn status(&self, tenant: TenantId, id: &str, wait: Option<Duration>) -> Result<String, Error> {
         let key = self.key(tenant, id)?;
+        self.look(key, wait.and_then(|_| self.inner.live.get(key)), wait).await
+    }
+
+    /// As [`Engine::status`], of an execution that was just started.
+    ///
+    /// # Errors
+    /// As [`Engine::status`].
+    pub async fn status_of(&self, start: &Start, wait: Option<Duration>) -> Result<String, Error> {
+        self.look(start.key, start.live.clone(), wait).await
+    }
+
+    /// Whoever waits keeps it, so that its end need not be read from the store. One that was parked meanwhile is: another stands for it.
+    async fn look(&self, key: ExecutionKey, live: Option<Arc<Live>>, wait: Option<Duration>) -> Result<String, Error> {
         // Before it is looked at, so that an end in between is not missed.
         let waiting = wait.map(|wait| (wait, self.inner.waiters.wait(key)));
-        // Whoever waits keeps it, so that its end need not be read from the store. One that was parked meanwhile is: another stands for it.
-        let live = waiting.as_ref().and_then(|_| self.inner.live.get(key));
-        let mut seen = match &live {
+        let mut seen = match live.as_deref().filter(|live| live.is_there()) {
             Some(live) => seen_of(live),
             None => self.seen(key).await?,
         };

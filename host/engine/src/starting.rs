@@ -78,7 +78,7 @@ impl Engine {
         };
         let seat = self.admit(key.tenant, door)?;
         match self.begin(key, workflow, started, (None, seat)).await {
-            Ok(()) | Err(CommitError::Conflict { .. }) => Ok(()), // the same start, at the same time
+            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()), // the same start, at the same time
             Err(other) => Err(other.into()),
         }
     }

@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// Counts what is under way.
@@ -30,6 +31,11 @@ impl Drop for Counted {
 impl Supervisor {
     /// Runs this in the background.
     pub fn spawn(&self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_on(None, what, work);
+    }
+
+    /// Runs this in the background, on these threads if there are any.
+    pub fn spawn_on(&self, home: Option<&Handle>, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.under_way.send_modify(|count| *count += 1);
         let counted = Counted(Arc::clone(&self.under_way));
         let guarded = async move {
@@ -39,7 +45,10 @@ impl Supervisor {
             }
         };
         #[allow(clippy::disallowed_methods)] // this is the one place that spawns
-        drop(tokio::spawn(guarded));
+        drop(match home {
+            Some(home) => home.spawn(guarded),
+            None => tokio::spawn(guarded),
+        });
     }
 
     /// Returns once nothing is under way.

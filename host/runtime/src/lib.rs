@@ -38,6 +38,7 @@ mod slices;
 mod space;
 mod stdio;
 mod text;
+mod threads;
 mod ticker;
 mod workers;
 

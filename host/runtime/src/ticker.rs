@@ -9,6 +9,9 @@ use wasmtime::EngineWeak;
 /// Time between two ticks: how late a guest is stopped at most, and how long it may hold a thread.
 const TICK: Duration = Duration::from_millis(2);
 
+/// Ticks without a call after which the thread sleeps: to wake it costs as much as a short call.
+const LINGER: u32 = 64;
+
 /// The thread's handle. Dropping it ends the thread.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
@@ -17,21 +20,28 @@ pub(crate) struct Ticker {
 
 struct Shared {
     calls: AtomicUsize,
+    asleep: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Ticker {
     /// Starts the thread. It ends with the ticker or with the engine, whichever goes first.
     pub(crate) fn start(engine: EngineWeak) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { calls: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            calls: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
         let inside = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || tick(&inside, &engine))?;
         Ok(Self { shared, thread })
     }
 
-    /// The ticker runs while such a guard lives; without one it sleeps.
+    /// The ticker runs while such a guard lives, and sleeps some time after the last of them.
     pub(crate) fn busy(&self) -> Busy {
-        if self.shared.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+        self.shared.calls.fetch_add(1, Ordering::SeqCst);
+        // It says that it sleeps before it looks at the calls for the last time.
+        if self.shared.asleep.load(Ordering::SeqCst) {
             self.thread.thread().unpark();
         }
         Busy(Arc::clone(&self.shared))
@@ -55,9 +65,16 @@ impl Drop for Busy {
 }
 
 fn tick(shared: &Shared, engine: &EngineWeak) {
+    let mut idle = 0;
     while !shared.stop.load(Ordering::SeqCst) {
-        if shared.calls.load(Ordering::SeqCst) == 0 {
-            std::thread::park(); // `busy` and `drop` leave a token, so no wake-up is lost
+        idle = if shared.calls.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
+        if idle > LINGER {
+            shared.asleep.store(true, Ordering::SeqCst);
+            if shared.calls.load(Ordering::SeqCst) == 0 && !shared.stop.load(Ordering::SeqCst) {
+                std::thread::park(); // `busy` and `drop` leave a token, so no wake-up is lost
+            }
+            shared.asleep.store(false, Ordering::SeqCst);
+            idle = 0;
             continue;
         }
         std::thread::park_timeout(TICK);

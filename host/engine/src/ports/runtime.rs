@@ -277,4 +277,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// Makes one call; what the guest asks for besides computing, this host answers. Never panics and never blocks the caller's thread;
     /// dropping the future stops the guest.
     async fn invoke(&self, invocation: Invocation, host: Arc<dyn Host>) -> Outcome;
+
+    /// The threads, if any, on which whoever calls is best: a short call from there needs no change of thread.
+    fn home(&self) -> Option<&tokio::runtime::Handle> {
+        None
+    }
 }

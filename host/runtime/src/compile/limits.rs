@@ -34,7 +34,7 @@ pub(super) fn world() -> World {
 
 /// Confines this process.
 pub(super) fn confine() -> rustix::io::Result<()> {
-    crate::runtime::be_nice();
+    crate::threads::be_nice();
     let default = CompileLimits::default();
     let variable = |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let cpu = variable(CPU, default.cpu_seconds);

@@ -5,8 +5,8 @@ use super::frames::{DOWN_BYTES, DOWN_MESSAGE_BYTES, Down, Frame, Setup, Up, read
 use super::remote::{Line, Remote, RemoteHost};
 use super::wire::{WireCall, WireFault, WireOutcome};
 use crate::executor::{Executor, Size, failed};
-use crate::runtime::{be_nice, guest_threads};
 use crate::scripts;
+use crate::threads::{Lost, Threads};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use stepwell_core::ids::TenantId;
 use stepwell_engine::ports::{Fault, Outcome};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -84,7 +84,6 @@ async fn serve(
         ended = listen(&room, &line, &mut from) => ended,
         ended = writing => ended,
     };
-    room.guests.shutdown_background();
     ended
 }
 
@@ -92,18 +91,10 @@ async fn next(from: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<(Do
     read(from, (DOWN_MESSAGE_BYTES, DOWN_BYTES)).await
 }
 
-/// Guests' threads that have begun.
-static BEGUN: AtomicUsize = AtomicUsize::new(0);
-
-fn begin() {
-    be_nice();
-    BEGUN.fetch_add(1, Ordering::Release);
-}
-
 /// What runs the guests.
 struct Room {
     executor: Arc<Executor>,
-    guests: tokio::runtime::Runtime,
+    threads: Arc<Threads>,
     /// How each call is told that nobody waits for it.
     leave: Arc<Mutex<HashMap<u64, oneshot::Sender<()>>>>,
 }
@@ -113,13 +104,12 @@ impl Room {
         // No thread can be started once the process is confined: what runs later runs on those that there are.
         let size = Size { calls: setup.calls.max(1), pooling: setup.pooling, kept: KEPT, threads: false };
         let executor = Arc::new(Executor::new(size)?);
-        let threads = setup.guest_threads.max(1);
-        let guests = guest_threads(threads, begin).map_err(crate::config::SetupError::Threads)?;
+        let threads = Threads::start(setup.guest_threads).map_err(crate::config::SetupError::Threads)?;
         // What a thread does at its beginning, it may not do any more once the process is confined.
-        while BEGUN.load(Ordering::Acquire) < threads {
+        while !threads.have_begun() {
             std::thread::yield_now();
         }
-        Ok(Self { executor, guests, leave: Arc::default() })
+        Ok(Self { executor, threads: Arc::new(threads), leave: Arc::default() })
     }
 
     /// Lets `work` run on the guests' threads until it has something to say, or nobody waits for it.
@@ -130,7 +120,8 @@ impl Room {
         let (tell, left) = oneshot::channel();
         self.leave.lock().unwrap_or_else(PoisonError::into_inner).insert(id, tell);
         let (line, leave) = (Arc::clone(line), Arc::clone(&self.leave));
-        self.guests.spawn(async move {
+        let Some(threads) = self.threads.home() else { return };
+        threads.spawn(async move {
             let work = Box::pin(work);
             let said = tokio::select! {
                 Ok(()) = left => Up::Left { id },
@@ -139,6 +130,10 @@ impl Room {
             leave.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             line.say(&said, Bytes::new()).await;
         });
+    }
+
+    fn means(&self, remote: Arc<Remote>) -> Means {
+        Means { executor: Arc::clone(&self.executor), threads: Arc::clone(&self.threads), remote }
     }
 
     fn leave(&self, id: u64) {
@@ -156,11 +151,11 @@ async fn listen(room: &Room, line: &Arc<Line>, from: &mut BufReader<OwnedReadHal
             Down::Setup(_) => return Err(std::io::Error::other("set up twice")),
             Down::Call { id, call } => {
                 let remote = Remote::new(Arc::clone(line), id);
-                room.start((id, line), called((Arc::clone(&room.executor), remote), id, *call));
+                room.start((id, line), called(room.means(remote), id, *call));
             }
             Down::Check { id } => {
                 let remote = Remote::new(Arc::clone(line), id);
-                room.start((id, line), checked((Arc::clone(&room.executor), remote), id, bytes));
+                room.start((id, line), checked(room.means(remote), id, bytes));
             }
             Down::Leave { id } => room.leave(id),
             Down::Reply { seq, reply } => line.answered(seq, (reply, bytes)),
@@ -169,15 +164,20 @@ async fn listen(room: &Room, line: &Arc<Line>, from: &mut BufReader<OwnedReadHal
     Ok(())
 }
 
-async fn called((executor, remote): (Arc<Executor>, Arc<Remote>), id: u64, call: WireCall) -> Up {
-    let outcome = AssertUnwindSafe(outcome(&executor, remote, call)).catch_unwind().await;
-    let outcome = outcome.unwrap_or_else(|_panic| {
-        failed(Fault::Host("the host failed during the call; the server's log says more".to_owned()))
-    });
+/// What a call is made with.
+struct Means {
+    executor: Arc<Executor>,
+    threads: Arc<Threads>,
+    remote: Arc<Remote>,
+}
+
+async fn called(means: Means, id: u64, call: WireCall) -> Up {
+    let outcome = AssertUnwindSafe(outcome(means, call)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_panic| failed(Lost::Panicked.into()));
     Up::Done { id, outcome: Box::new(WireOutcome::from(outcome)) }
 }
 
-async fn outcome(executor: &Executor, remote: Arc<Remote>, call: WireCall) -> Outcome {
+async fn outcome(Means { executor, threads, remote }: Means, call: WireCall) -> Outcome {
     let invocation = match call.invocation() {
         Ok(invocation) => invocation,
         Err(fault) => return failed(fault),
@@ -186,18 +186,23 @@ async fn outcome(executor: &Executor, remote: Arc<Remote>, call: WireCall) -> Ou
         Ok(loaded) => loaded,
         Err(fault) => return failed(fault),
     };
-    executor.invoke(&loaded, (&invocation, Arc::new(RemoteHost(remote)))).await
+    let share = (invocation.tenant, invocation.limits.weight);
+    let call = async move { executor.invoke(&loaded, (&invocation, Arc::new(RemoteHost(remote)))).await };
+    threads.run(share, call).await.unwrap_or_else(|lost| failed(lost.into()))
 }
 
-async fn checked((executor, remote): (Arc<Executor>, Arc<Remote>), id: u64, source: Bytes) -> Up {
-    let found = AssertUnwindSafe(found(&executor, &remote, &source)).catch_unwind().await;
-    let found = found.unwrap_or_else(|_panic| Err(Fault::Host("the host failed during the check".to_owned())));
+async fn checked(means: Means, id: u64, source: Bytes) -> Up {
+    let found = AssertUnwindSafe(found(means, source)).catch_unwind().await;
+    let found = found.unwrap_or_else(|_panic| Err(Lost::Panicked.into()));
     let flaw = |flaw: crate::contract::Flaw| (flaw.message, flaw.line, flaw.column);
     Up::Checked { id, checked: found.map(|answer| answer.map_err(flaw)).map_err(WireFault::from) }
 }
 
-async fn found(executor: &Executor, remote: &Arc<Remote>, source: &[u8]) -> scripts::Checked {
-    let runner = executor.runner(remote).await.map_err(|error| Fault::Host(error.to_string()))?;
-    let text = std::str::from_utf8(source).map_err(|error| Fault::Host(error.to_string()))?;
-    scripts::check(executor, &runner, text).await
+async fn found(Means { executor, threads, remote }: Means, source: Bytes) -> scripts::Checked {
+    let runner = executor.runner(&remote).await.map_err(|error| Fault::Host(error.to_string()))?;
+    let check = async move {
+        let text = std::str::from_utf8(&source).map_err(|error| Fault::Host(error.to_string()))?;
+        scripts::check(&executor, &runner, text).await
+    };
+    threads.run((TenantId::DEFAULT, 1), check).await.unwrap_or_else(|lost| Err(lost.into()))
 }

@@ -68,10 +68,10 @@ pub async fn trigger(
         idempotency_key: in_header.or(body.idempotency_key),
         patient: wait.is_some_and(|wait| !wait.is_zero()),
     };
-    let id = app.engine().start_execution(caller.tenant, start).await?.to_string();
+    let start = app.engine().begin_execution(caller.tenant, start).await?;
     match wait {
-        None => json(StatusCode::OK, &json!({"executionId": id})),
-        Some(wait) => Ok(json_text(StatusCode::OK, app.execution(caller.tenant, &id, Some(wait)).await?)),
+        None => json(StatusCode::OK, &json!({"executionId": start.id().to_string()})),
+        Some(wait) => Ok(json_text(StatusCode::OK, app.started(&start, wait).await?)),
     }
 }
 

@@ -46,7 +46,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::Engine;
+use stepwell_engine::{Engine, Start};
 use stepwell_store::SledStore;
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
@@ -134,6 +134,19 @@ impl App {
         let seen = tokio::select! {
             seen = self.engine.status(tenant, id, wait) => seen,
             () = told(&mut stopped) => self.engine.status(tenant, id, None).await,
+        };
+        Ok(seen?)
+    }
+
+    /// The same of one that was just started.
+    ///
+    /// # Errors
+    /// As [`App::execution`].
+    pub async fn started(&self, start: &Start, wait: Duration) -> Result<String, ApiError> {
+        let mut stopped = self.stopped.clone();
+        let seen = tokio::select! {
+            seen = self.engine.status_of(start, Some(wait)) => seen,
+            () = told(&mut stopped) => self.engine.status_of(start, None).await,
         };
         Ok(seen?)
     }
