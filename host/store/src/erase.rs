@@ -3,7 +3,8 @@
 use crate::committer::Work;
 use crate::holds::Held;
 use crate::indexes::indexes;
-use crate::keys::{self, Keys};
+use crate::keys::Keys;
+use crate::pack;
 use crate::prepare::{PreparedDocument, prepare_documents};
 use crate::read::unavailable;
 use crate::stage::{EPOCH, Stage, Writes};
@@ -69,20 +70,30 @@ impl Stage {
     fn erase_lines(
         &self,
         key: ExecutionKey,
-        limit: usize,
+        mut limit: usize,
         (writes, erased): (&mut Writes, &mut Erased),
     ) -> Result<bool, CommitError> {
         let lines = Keys::of(key.tenant);
-        let mut stored = self.tree().range(lines.line(key.id, 0)..=lines.line(key.id, u32::MAX)).rev();
-        for found in stored.by_ref().take(limit) {
+        for found in self.tree().range(lines.line(key.id, 0)..=lines.line(key.id, u32::MAX)).rev() {
             let (place, value) = found.map_err(unavailable)?;
+            let parts = pack::parts(&value);
+            let (stay, go) = parts.split_at(parts.len().saturating_sub(limit));
+            if go.is_empty() {
+                return Ok(false);
+            }
+            limit -= go.len();
+            erased.items += go.len();
             // A line that cannot be read any more goes, too.
-            let body = decode(Kind::Line, &value, || format!("line {:?}", keys::parse_seq(&place)));
-            erased.items += 1;
-            erased.bytes += body.as_ref().map_or(0, length);
-            writes.push((place.to_vec(), None));
+            let bodies = go.iter().flat_map(|line| decode(Kind::Line, line, String::new));
+            erased.bytes += bodies.map(|body| length(&body)).sum::<u64>();
+            let rest = (!stay.is_empty()).then(|| pack::joined(stay));
+            let is_left = rest.is_some();
+            writes.push((place.to_vec(), rest));
+            if is_left {
+                return Ok(false);
+            }
         }
-        Ok(stored.next().transpose().map_err(unavailable)?.is_none())
+        Ok(true)
     }
 }
 

@@ -3,7 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `e` shard, tenant, execution | record |
-//! | `j` shard, tenant, execution, seq | journal line |
+//! | `j` shard, tenant, execution, seq | journal line, and those after it that came with it |
 //! | `o` shard, tenant, execution | empty: the execution is unfinished |
 //! | `t` shard, due, tenant, execution | empty: when a parked execution must be loaded |
 //! | `i` tenant, status, !created, execution | empty: list by status, newest first |

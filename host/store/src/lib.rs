@@ -38,6 +38,7 @@ mod named;
 mod notes;
 mod offline;
 mod open;
+mod pack;
 mod prepare;
 mod purge;
 mod read;

@@ -2,6 +2,7 @@
 
 use crate::files::{Area, FileError, Files, Place};
 use crate::named::Named;
+use crate::pack;
 use crate::value::{Body, Kind, decode, decode_record};
 use bytes::Bytes;
 use stepwell_core::ids::{Digest, TenantId};
@@ -56,7 +57,15 @@ impl From<String> for Wrong {
     }
 }
 
-/// Reads and checks a row and its file, and asks what it means.
+/// A row, or each line of one that has several, as it would be alone.
+pub(crate) fn apart(named: Named, value: &[u8]) -> Vec<(Named, &[u8])> {
+    match named {
+        Named::Line(of, first) => (first..).map(|seq| Named::Line(of, seq)).zip(pack::parts(value)).collect(),
+        other => vec![(other, value)],
+    }
+}
+
+/// Reads and checks a row of [`apart`] and its file, and asks what it means.
 pub(crate) fn look(files: &Files, meaning: &dyn Meaning, named: &Named, value: &[u8]) -> Result<Seen, Wrong> {
     let (mut seen, bytes) = read(files, named, value)?;
     let blobs = match named {
@@ -75,7 +84,7 @@ pub(crate) fn look(files: &Files, meaning: &dyn Meaning, named: &Named, value: &
     Ok(seen)
 }
 
-/// Reads and checks a row and its file: what it says of itself, and its body.
+/// Reads and checks a row of [`apart`] and its file: what it says of itself, and its body.
 pub(crate) fn read(files: &Files, named: &Named, value: &[u8]) -> Result<(Seen, Bytes), Wrong> {
     let mut seen = Seen::default();
     let body = match named {

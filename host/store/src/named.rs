@@ -41,7 +41,7 @@ impl Named {
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Record(of) => format!("the record of {} of {}", of.id, of.tenant),
-            Self::Line(of, seq) => format!("line {seq} of the journal of {} of {}", of.id, of.tenant),
+            Self::Line(of, seq) => line_place(*of, *seq),
             Self::Index(of) => format!("an index row of {} of {}", of.id, of.tenant),
             Self::Document(tenant, kind, key) => format!("document {key:?} (kind {kind}) of {tenant}"),
             Self::Reference(tenant) => format!("a row that says what names a file of {tenant}"),
@@ -76,6 +76,11 @@ pub(crate) fn named(key: &[u8]) -> Option<Named> {
         b'm' => Some(Named::Meta),
         _ => None,
     }
+}
+
+/// For people.
+pub(crate) fn line_place(of: ExecutionKey, seq: u32) -> String {
+    format!("line {seq} of the journal of {} of {}", of.id, of.tenant)
 }
 
 fn tenant(key: &[u8]) -> Option<TenantId> {

@@ -20,8 +20,10 @@ use stepwell_engine::ports::StoreError;
 
 /// The layout of keys and values that this program writes. It reads all up to it: format 1 is this one without parked
 /// executions, wakes and outlines, which an older program would not find; format 2 is without rows for what names files, which it would not
-/// write.
-pub(crate) const FORMAT: u32 = 3;
+/// write; format 3 is without values of several journal lines, which it would take for damage.
+pub(crate) const FORMAT: u32 = 4;
+/// The first format with rows for what names files.
+const REFERENCES: u32 = 3;
 
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,7 +255,9 @@ fn check_progress(folder: &Path, tree: &sled::Db) -> Result<Progress, OpenError>
         _ => Ok(Progress { id, commits }),
     }?;
     if found < FORMAT {
-        write_rows(tree).map_err(unavailable).map_err(broken)?;
+        if found < REFERENCES {
+            write_rows(tree).map_err(unavailable).map_err(broken)?;
+        }
         // Older programs refuse it from now on. Synced with all else before the first commit.
         tree.insert(keys::FORMAT, meta_value(&FORMAT.to_be_bytes())).map_err(unavailable).map_err(broken)?;
     }

@@ -3,6 +3,7 @@
 use crate::files::{Area, Files, Place};
 use crate::holds::Held;
 use crate::keys::Keys;
+use crate::pack::{Row, packed};
 use crate::value::{Body, INLINE_BYTES, Kind, Reference, encode, encode_record};
 use bytes::Bytes;
 use std::io;
@@ -21,8 +22,10 @@ pub(crate) struct Prepared {
 pub(crate) struct PreparedClaim {
     pub(crate) id: ExecutionId,
     pub(crate) lease: Lease,
-    /// Sequence number and stored value.
-    pub(crate) lines: Vec<(u32, Vec<u8>)>,
+    /// The numbers of its new lines.
+    pub(crate) seqs: Vec<u32>,
+    /// The same lines as they are stored. Meant only if each number follows the one before.
+    pub(crate) rows: Vec<Row>,
     /// The new summary and the stored value.
     pub(crate) record: Option<(Summary, Vec<u8>)>,
 }
@@ -90,16 +93,17 @@ struct Bodies<'a> {
 
 impl Bodies<'_> {
     fn claim(&mut self, claim: Claim) -> io::Result<PreparedClaim> {
+        let seqs = claim.journal.iter().map(|line| line.seq).collect();
         let lines = claim.journal.into_iter();
         let lines = lines.map(|line| Ok((line.seq, encode(Kind::Line, &self.keep(line.entry)?))));
-        let lines = lines.collect::<io::Result<_>>()?;
+        let rows = packed(lines.collect::<io::Result<_>>()?);
         let record = claim.record.map(|record| {
             let summary = record.summary();
             let room = INLINE_BYTES.saturating_sub(summary.outline.len());
             let value = encode_record(&summary, &self.keep_within(room, record.body)?);
             Ok::<_, io::Error>((summary, value))
         });
-        Ok(PreparedClaim { id: claim.id, lease: claim.lease, lines, record: record.transpose()? })
+        Ok(PreparedClaim { id: claim.id, lease: claim.lease, seqs, rows, record: record.transpose()? })
     }
 
     fn document(&mut self, document: DocumentWrite) -> io::Result<PreparedDocument> {

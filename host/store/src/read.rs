@@ -2,6 +2,8 @@
 
 use crate::files::{Area, FileError, Files, Place};
 use crate::keys::{self, Keys};
+use crate::named::line_place;
+use crate::pack;
 use crate::value::{Body, Kind, damaged, decode, decode_record};
 use bytes::Bytes;
 use std::ops::Bound;
@@ -28,17 +30,37 @@ impl Reader<'_> {
 
     pub(crate) fn journal(&self, key: ExecutionKey, from: u32, limit: usize) -> Result<Vec<Line>, StoreError> {
         let keys = Keys::of(key.tenant);
-        let stored = self.tree.range(keys.line(key.id, from)..=keys.line(key.id, u32::MAX)).take(limit);
-        let lines = stored.zip(from..=u32::MAX).map(|(stored, seq)| {
-            let at = || format!("line {seq} of the journal of {} of {}", key.id, key.tenant);
-            let (found, stored) = stored.map_err(unavailable)?;
-            if keys::parse_seq(&found) != Some(seq) {
-                return Err(damaged(at(), "it is missing"));
+        let (mut lines, mut next) = (Vec::new(), from);
+        for row in self.tree.range(self.row_with(key, from)?..=keys.line(key.id, u32::MAX)) {
+            if lines.len() >= limit {
+                break;
             }
-            let entry = self.fetch(key.tenant, decode(Kind::Line, &stored, at)?, at)?;
-            Ok(Line { seq, entry })
-        });
-        lines.collect()
+            let (found, stored) = row.map_err(unavailable)?;
+            let first = keys::parse_seq(&found).filter(|first| *first <= next);
+            let first = first.ok_or_else(|| damaged(line_place(key, next), "it is missing"))?;
+            let wanted = (first..=u32::MAX).zip(pack::parts(&stored)).filter(|(seq, _)| *seq >= from);
+            for (seq, part) in wanted.take(limit - lines.len()) {
+                let at = || line_place(key, seq);
+                let entry = self.fetch(key.tenant, decode(Kind::Line, part, at)?, at)?;
+                lines.push(Line { seq, entry });
+                next = seq.saturating_add(1);
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The key of the row that this line is in, or would be in.
+    fn row_with(&self, key: ExecutionKey, seq: u32) -> Result<Vec<u8>, StoreError> {
+        let keys = Keys::of(key.tenant);
+        let alone = keys.line(key.id, seq);
+        let before = self.tree.range(keys.line(key.id, 0)..=alone.clone()).next_back().transpose();
+        let Some((found, stored)) = before.map_err(unavailable)? else { return Ok(alone) };
+        let first = keys::parse_seq(&found).unwrap_or(seq);
+        // One that does not say how many lines it has may have had this one.
+        if first < seq && pack::count(&stored, || line_place(key, first))? > seq - first {
+            return Ok(found.to_vec());
+        }
+        Ok(alone)
     }
 
     pub(crate) fn unfinished(

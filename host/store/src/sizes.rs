@@ -4,6 +4,7 @@ use crate::check::CheckError;
 use crate::files::{Area, Files};
 use crate::named::{Named, named};
 use crate::offline::Offline;
+use crate::pack;
 use crate::read::unavailable;
 use crate::value::{Body, Kind, decode, decode_record};
 use std::collections::BTreeMap;
@@ -73,7 +74,10 @@ pub(crate) fn sizes(folder: &Path, tree: &sled::Db, files: &Files) -> Result<Siz
         let of = sizes.tenants.entry(tenant).or_default();
         match named {
             Named::Record(_) => of.executions.add(bytes),
-            Named::Line(..) => of.journals.add(bytes),
+            Named::Line(..) => {
+                of.journals.count += pack::parts(&value).len() as u64;
+                of.journals.bytes += bytes;
+            }
             Named::Document(_, kind, _) => of.documents.entry(kind).or_default().add(bytes),
             Named::Index(_) | Named::Reference(_) | Named::Meta => of.indexes.add(bytes),
         }

@@ -4,6 +4,8 @@
 use crate::freeze;
 use crate::indexes::indexes;
 use crate::keys::{self, Keys};
+use crate::named::line_place;
+use crate::pack;
 use crate::prepare::{Expected, Prepared, PreparedClaim, PreparedDocument};
 use crate::read::unavailable;
 use crate::value::{Body, Kind, decode, decode_record, encode, filed};
@@ -54,7 +56,7 @@ impl Stage {
         let mut next = None;
         if let Some(claim) = transition.claim {
             let key = ExecutionKey { tenant: transition.tenant, id: claim.id };
-            next = Some((key, self.check_claim(key, &claim)?));
+            next = self.check_claim(key, &claim)?.map(|next| (key, next));
             self.claim_writes(transition.tenant, claim, &mut writes)?;
         }
         for document in transition.documents {
@@ -69,6 +71,10 @@ impl Stage {
     pub(crate) fn apply(&mut self) -> sled::Result<()> {
         let writes: Vec<freeze::Write> = self.writes.drain().collect();
         let any = std::mem::take(&mut self.transitions) > 0;
+        // Only here, so that those of staged lines are always remembered.
+        if self.next.len() >= REMEMBERED_EXECUTIONS {
+            self.next.clear();
+        }
         self.bytes = 0;
         if any { self.out.apply(&self.tree, writes) } else { Ok(()) }
     }
@@ -87,9 +93,6 @@ impl Stage {
         self.bytes += writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.writes.extend(writes);
         if let Some((key, seq)) = next {
-            if self.next.len() >= REMEMBERED_EXECUTIONS {
-                self.next.clear();
-            }
             self.next.insert(key, seq);
         }
     }
@@ -103,19 +106,22 @@ impl Stage {
         &self.tree
     }
 
-    /// The sequence number that comes after the claim's lines.
-    fn check_claim(&self, key: ExecutionKey, claim: &PreparedClaim) -> Result<u32, CommitError> {
+    /// The sequence number that comes after the claim's lines, if it has any.
+    fn check_claim(&self, key: ExecutionKey, claim: &PreparedClaim) -> Result<Option<u32>, CommitError> {
         if claim.lease.epoch != EPOCH {
             return Err(CommitError::Fenced(claim.lease.shard));
         }
+        if claim.seqs.is_empty() {
+            return Ok(None);
+        }
         let mut expected = self.next_seq(key)?;
-        for (given, _) in &claim.lines {
+        for given in &claim.seqs {
             if *given != expected {
                 return Err(CommitError::Conflict { id: key.id, expected, given: *given });
             }
             expected = expected.checked_add(1).ok_or(CommitError::Invalid("a journal is full"))?;
         }
-        Ok(expected)
+        Ok(Some(expected))
     }
 
     fn next_seq(&self, key: ExecutionKey) -> Result<u32, StoreError> {
@@ -123,17 +129,18 @@ impl Stage {
             return Ok(*next);
         }
         let lines = Keys::of(key.tenant);
-        // Staged lines are always remembered... except when all was forgotten: then the batch has them.
         let range = lines.line(key.id, 0)..=lines.line(key.id, u32::MAX);
-        let last = self.tree.range(range).next_back().transpose().map_err(unavailable)?;
-        let stored = last.and_then(|(last, _)| keys::parse_seq(&last)).map_or(0, |seq| seq.saturating_add(1));
-        Ok((stored..u32::MAX).find(|seq| !self.writes.contains_key(&lines.line(key.id, *seq))).unwrap_or(u32::MAX))
+        let Some((last, stored)) = self.tree.range(range).next_back().transpose().map_err(unavailable)? else {
+            return Ok(0);
+        };
+        let first = keys::parse_seq(&last).unwrap_or(u32::MAX);
+        Ok(first.saturating_add(pack::count(&stored, || line_place(key, first))?))
     }
 
     /// The writes of an execution: its lines, its record, and the indexes that follow from the record.
     fn claim_writes(&self, tenant: TenantId, claim: PreparedClaim, writes: &mut Writes) -> Result<(), StoreError> {
         let keys = Keys::of(tenant);
-        writes.extend(claim.lines.into_iter().map(|(seq, value)| (keys.line(claim.id, seq), Some(value))));
+        writes.extend(claim.rows.into_iter().map(|(seq, value)| (keys.line(claim.id, seq), Some(value))));
         let Some((summary, value)) = claim.record else { return Ok(()) };
         let record = keys.record(claim.id);
         let old = self.get(&record)?.map(|stored| decode_record(&stored, || format!("the record of {}", claim.id)));

@@ -13,7 +13,7 @@ use stepwell_engine::ports::{OUTLINE_BYTES, RecordStatus, StoreError, Summary};
 pub(crate) const INLINE_BYTES: usize = 3_584;
 /// Longest value in sled, header included.
 pub(crate) const STORED_BYTES: usize = 4_096;
-const HEADER_BYTES: usize = 8;
+pub(crate) const HEADER_BYTES: usize = 8;
 const REFERENCE_BYTES: usize = 40;
 /// Status, time of acceptance, length of the workflow's id, the id, whether there is a wake, the wake, length of the outline.
 const LONGEST_SUMMARY: usize = 1 + 8 + 1 + NAME_BYTES + 1 + 8 + 2;
@@ -103,7 +103,8 @@ fn seal(kind: Kind, summary: &[u8], body: &Body) -> Vec<u8> {
     out
 }
 
-fn checksum(value: &[u8]) -> u32 {
+/// Of a header, but for its checksum, and what follows it.
+pub(crate) fn checksum(value: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&value[..4]), &value[HEADER_BYTES..])
 }
 

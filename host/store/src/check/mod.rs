@@ -9,7 +9,7 @@ mod journals;
 use crate::files::Area;
 use crate::head;
 use crate::keys;
-use crate::look::{Meaning, Wanted, Wrong, look};
+use crate::look::{Meaning, Wanted, Wrong, apart, look};
 use crate::named::{Named, named};
 use crate::offline::Offline;
 use crate::read::unavailable;
@@ -158,18 +158,26 @@ impl Check<'_> {
             self.tell("key_unknown", (format!("key {}", hex(key)), None), "it is no key of this program's");
             return Ok(());
         };
-        self.follow_journal(&named)?;
-        match &named {
+        for (named, value) in apart(named, value) {
+            self.value(key, &named, value)?;
+        }
+        Ok(())
+    }
+
+    /// What a row stands for, or one of the lines in it.
+    fn value(&mut self, key: &[u8], named: &Named, value: &[u8]) -> Result<(), CheckError> {
+        self.follow_journal(named)?;
+        match named {
             Named::Record(_) => self.report.executions += 1,
             Named::Line(..) => self.report.lines += 1,
             Named::Document(..) => self.report.documents += 1,
             Named::Index(_) | Named::Reference(_) | Named::Meta => {}
         }
-        let seen = match look(self.store.files(), self.meaning, &named, value) {
+        let seen = match look(self.store.files(), self.meaning, named, value) {
             Ok(seen) => seen,
             Err(Wrong::Unreadable(what)) => return Err(StoreError::Unavailable(what).into()),
             Err(Wrong::Damaged(what)) => {
-                self.want_anyway(&named, value);
+                self.want_anyway(named, value);
                 self.tell("value_damaged", (named.place(), named.execution()), &what);
                 return Ok(());
             }
@@ -181,7 +189,7 @@ impl Check<'_> {
             }
             self.wanted.insert(file);
         }
-        match (&named, &seen.summary) {
+        match (named, &seen.summary) {
             (Named::Record(of), Some(summary)) => {
                 self.expect_indexes(*of, summary)?;
                 self.expect_journal(*of)?;

@@ -2,7 +2,7 @@
 
 use super::{STATUS, VERSION};
 use crate::files::{Area, FileError, Place};
-use crate::look::{Wrong, read};
+use crate::look::{Wrong, apart, read};
 use crate::named::{Named, named};
 use crate::offline::Offline;
 use crate::read::unavailable;
@@ -95,12 +95,19 @@ impl Offline {
         if matches!(named, Named::Index(_) | Named::Reference(_) | Named::Meta) {
             return Ok(()); // they follow from the rest
         }
-        let (seen, body) = match read(self.files(), &named, value) {
+        for (named, value) in apart(named, value) {
+            self.value(&named, value, lines)?;
+        }
+        Ok(())
+    }
+
+    fn value(&self, named: &Named, value: &[u8], lines: &mut Lines<'_>) -> Result<(), ExportError> {
+        let (seen, body) = match read(self.files(), named, value) {
             Ok(read) => read,
             Err(Wrong::Damaged(what)) => return lines.damaged(&named.place(), &what),
             Err(Wrong::Unreadable(what)) => return Err(StoreError::Unavailable(what).into()),
         };
-        let (name, count) = match &named {
+        let (name, count) = match named {
             Named::Document(tenant, kind, key) => {
                 (json!({"document": {"tenant": tenant.0, "kind": kind, "key": key}}), &mut lines.counted.documents)
             }

@@ -7,6 +7,7 @@ mod durable;
 mod files;
 mod full;
 mod opening;
+mod packs;
 mod recorder;
 mod saving;
 

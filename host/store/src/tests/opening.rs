@@ -147,7 +147,7 @@ fn another_format_is_refused_by_both_numbers() {
     let next = Body::Inline(Bytes::copy_from_slice(&(FORMAT + 1).to_be_bytes()));
     place.plain_sled().insert(keys::FORMAT, encode(Kind::Meta, &next)).unwrap();
     let refusal = place.try_open().unwrap_err();
-    assert!(refusal.to_string().ends_with("has format 4; this program reads formats up to 3"), "{refusal}");
+    assert!(refusal.to_string().ends_with("has format 5; this program reads formats up to 4"), "{refusal}");
     // It was only looked at.
     assert_eq!(place.plain_sled().len(), 2);
 }
