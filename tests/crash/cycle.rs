@@ -25,7 +25,7 @@ impl Place {
     /// Makes the workflows, and ends the server in good order.
     pub fn deploy(&self, world: &World) -> Result<(), String> {
         let (mut process, api) = self.start(&Manner::default())?;
-        workflows::deploy(&api, &world.ledger.address)?;
+        workflows::deploy(&api, world)?;
         let status = process.terminate();
         if status.success() { Ok(()) } else { Err(format!("ended with {status}: {}", process.logged())) }
     }

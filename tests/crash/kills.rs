@@ -19,13 +19,15 @@ const STARTS: u64 = 40;
 const LONGEST: Duration = Duration::from_millis(1_500);
 /// A server is killed before so many milliseconds of its start.
 const STARTUP_MS: u64 = 400;
+/// One cycle in so many has its functions in processes of their own.
+const ISOLATED: u64 = 4;
 
 pub fn kills(mode: Mode) -> Result<(), String> {
     let cycles = mode.pick(20, 200);
     let mut draw = Draw::of("kill");
     let folder = report::folder("kill");
     let place = Place { folder: folder.clone(), data: folder.join("data") };
-    let world = World::new(&mut draw, &[0, 0, 0, 200, 4_000, 9_000]);
+    let world = World::open(&mut draw, &[0, 0, 0, 200, 4_000, 9_000]);
     place.deploy(&world)?;
     let (mut tally, mut startups) = (Tally::default(), 0u64);
     let special = draw.below(STARTUP_KILLS);
@@ -41,13 +43,14 @@ pub fn kills(mode: Mode) -> Result<(), String> {
     let (_process, api) = place.start(&Manner::default())?;
     settle(&world, &api, &mut tally)?;
     still_there(&world, &api)?;
+    let ticks = world.settle_ticks(&api)?;
     let (effects, repeated) = world.ledger.sums();
-    let kills = cycles + startups;
+    let (kills, isolated) = (cycles + startups, cycles.div_ceil(ISOLATED));
     report::row(
         "kill -9",
         kills,
         &format!(
-            "{startups} during start-up; {tally:?}, {effects} effects, {repeated} of them repeated under their key"
+            "{startups} during start-up, {isolated} with functions in processes; {tally:?}, {ticks} occurrences of the schedule, {effects} effects, {repeated} of them repeated under their key"
         ),
     );
     report::done(&folder);
@@ -57,7 +60,8 @@ pub fn kills(mode: Mode) -> Result<(), String> {
 /// A server that is killed at a random moment, after it has taken up what the one before has left.
 fn one(place: &Place, world: &World, draw: &mut Draw, (number, tally): (u64, &mut Tally)) -> Result<(), String> {
     let cycle = Cycle { world, starts: STARTS, settles: number % SETTLES == SETTLES - 1 };
-    let (mut process, load) = cycle.begin(place.start(&Manner::default())?, draw, tally)?;
+    let manner = if number % ISOLATED == 0 { Manner::default().isolated() } else { Manner::default() };
+    let (mut process, load) = cycle.begin(place.start(&manner)?, draw, tally)?;
     world.ledger.wait_for(draw.below(150), LONGEST);
     process.kill();
     load.stop();

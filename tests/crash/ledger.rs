@@ -37,6 +37,8 @@ struct Notes {
 struct Kept {
     by_name: HashMap<String, Vec<Effect>>,
     keys: HashSet<String>,
+    /// By name: where the latest one who asked wants to be called back, as the path of an address.
+    callbacks: HashMap<String, String>,
     /// Effects, and whatever else counts as progress.
     count: u64,
     repeated: u64,
@@ -60,6 +62,16 @@ impl Ledger {
     /// Effects on behalf of the execution that was started under this name.
     pub fn effects(&self, name: &str) -> Vec<Effect> {
         self.notes.lock().by_name.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Where the execution of this name wants to be called back, as its step told last.
+    pub fn callback(&self, name: &str) -> Option<String> {
+        self.notes.lock().callbacks.get(name).cloned()
+    }
+
+    /// The names on whose behalf there were effects, that begin like this.
+    pub fn names(&self, prefix: &str) -> Vec<String> {
+        self.notes.lock().by_name.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
     }
 
     /// How many effects there were, and how many of them under a key that was there before.
@@ -89,12 +101,13 @@ impl Notes {
     }
 
     /// Keeps an effect; its number, and whether it is the first under its key.
-    fn keep(&self, effect: Effect) -> (u64, bool) {
+    fn keep(&self, effect: Effect, callback: Option<String>) -> (u64, bool) {
         let mut kept = self.lock();
         let is_first = kept.keys.insert(effect.key.clone());
         kept.repeated += u64::from(!is_first);
         kept.count += 1;
         let name = effect.body["name"].as_str().unwrap_or_default().to_owned();
+        kept.callbacks.extend(callback.map(|path| (name.clone(), path)));
         kept.by_name.entry(name).or_default().push(effect);
         self.grown.notify_all();
         (kept.count, is_first)
@@ -104,10 +117,12 @@ impl Notes {
 /// One request, one answer. The path `/flaky` does not answer the first request under a key, although it counts.
 fn serve(mut stream: TcpStream, notes: &Notes, ms: u64) {
     let Some((head, body)) = read(&mut stream) else { return };
-    let key =
-        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("idempotency-key: ").map(str::to_owned));
+    let key = header(&head, "idempotency-key").map(str::to_ascii_lowercase);
+    // The server has another port each time.
+    let callback =
+        header(&head, "callback-url").and_then(|url| Some(format!("/callbacks/{}", url.rsplit('/').next()?)));
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let (number, is_first) = notes.keep(Effect { key: key.unwrap_or_default(), body });
+    let (number, is_first) = notes.keep(Effect { key: key.unwrap_or_default(), body }, callback);
     thread::park_timeout(Duration::from_millis(ms));
     if is_first && head.starts_with("POST /flaky") {
         return;
@@ -117,16 +132,19 @@ fn serve(mut stream: TcpStream, notes: &Notes, ms: u64) {
     let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len());
 }
 
+/// A header of a request.
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let headers = head.lines().filter_map(|line| line.split_once(':'));
+    headers.filter(|(named, _)| named.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+}
+
 /// Head and body of a request.
 fn read(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let (mut bytes, mut part) = (Vec::new(), [0; 4_096]);
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-            let length = head
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
-            let length: usize = length.map_or(0, |text| text.trim().parse().unwrap_or_default());
+            let length: usize = header(&head, "content-length").map_or(0, |text| text.parse().unwrap_or_default());
             let body = bytes.split_off(end + 4);
             if body.len() >= length {
                 return Some((head, body));

@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::ledger::Ledger;
 use crate::memory::{Known, Memory};
+use crate::outside::{OUTSIDE, Way};
 use crate::seed::Draw;
 use crate::workflows::{KINDS, Kind};
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ pub struct World {
     names: Arc<AtomicU64>,
     /// Bytes that an execution carries along: one of these.
     pub pads: &'static [usize],
+    /// Whether the outside has a say, too: events, callbacks, webhooks, a schedule.
+    pub is_open: bool,
 }
 
 /// Work that goes on until it is told to stop, or the server is gone.
@@ -37,7 +40,12 @@ pub struct Load {
 impl World {
     pub fn new(draw: &mut Draw, pads: &'static [usize]) -> Self {
         let ledger = Arc::new(Ledger::open(draw.branch()));
-        Self { ledger, memory: Arc::default(), names: Arc::default(), pads }
+        Self { ledger, memory: Arc::default(), names: Arc::default(), pads, is_open: false }
+    }
+
+    /// One with events, callbacks, webhooks and a schedule.
+    pub fn open(draw: &mut Draw, pads: &'static [usize]) -> Self {
+        Self { is_open: true, ..Self::new(draw, pads) }
     }
 
     /// Sets to work, with so many starts at most.
@@ -54,7 +62,7 @@ impl World {
                 while !stop.load(Ordering::Acquire) && another() && world.start(&api, &mut draw).is_ok() {}
             }));
         }
-        let readers: [Reader; 2] = [Self::look, Self::answer_some];
+        let readers: [Reader; 2] = [Self::look, Self::talk];
         for act in readers {
             let (world, api, stop, mut draw) = (self.clone(), api.clone(), Arc::clone(&stop), draw.branch());
             reading.push(thread::spawn(
@@ -66,7 +74,8 @@ impl World {
 
     /// One start; an error if the server did not answer.
     fn start(&self, api: &Api, draw: &mut Draw) -> Result<(), String> {
-        let (kind, pad) = (draw.pick(&KINDS), *draw.pick(self.pads));
+        let kinds: Vec<&'static Kind> = KINDS.iter().chain(OUTSIDE.iter().filter(|_| self.is_open)).collect();
+        let (kind, pad) = (*draw.pick(&kinds), *draw.pick(self.pads));
         let wait = *draw.pick(&["", "?wait=30ms", "?wait=400ms"]);
         self.start_one(api, (kind, pad), wait)
     }
@@ -75,12 +84,23 @@ impl World {
     pub fn start_one(&self, api: &Api, (kind, pad): (&'static Kind, usize), wait: &str) -> Result<(), String> {
         let name = format!("start-{:06}", self.names.fetch_add(1, Ordering::AcqRel));
         let request = self.memory.intend(&name, kind, pad);
-        self.ask(api, &name, &request, wait)
+        self.ask(api, (&name, kind), &request, wait)
     }
 
-    fn ask(&self, api: &Api, name: &str, request: &Value, wait: &str) -> Result<(), String> {
-        match api.post(&format!("/workflows/trigger{wait}"), request)? {
-            (200, answer) => {
+    /// Asks for the execution of this name, or asks again.
+    pub fn ask(
+        &self,
+        api: &Api,
+        (name, kind): (&str, &'static Kind),
+        request: &Value,
+        wait: &str,
+    ) -> Result<(), String> {
+        match kind.way.begin(api, (name, request), wait)? {
+            (200 | 201, _) if kind.way == Way::Event => {
+                self.memory.published(name);
+                self.ledger.tick();
+            }
+            (200 | 202, answer) => {
                 self.memory.acknowledged(name, &answer);
                 self.ledger.tick();
             }
@@ -90,10 +110,14 @@ impl World {
         Ok(())
     }
 
-    /// Asks again for what was not acknowledged, under the same idempotency key.
+    /// Asks again for what was not acknowledged, under the same idempotency key, and looks what events that were have started.
     pub fn repeat(&self, api: &Api) -> Result<(), String> {
         for (name, known) in self.memory.unsettled().into_iter().filter(|(_, known)| known.id.is_none()) {
-            self.ask(api, &name, &known.request, "")?;
+            if known.is_acknowledged {
+                self.find(api, &name)?;
+            } else {
+                self.ask(api, (&name, known.kind), &known.request, "")?;
+            }
         }
         Ok(())
     }
@@ -101,7 +125,7 @@ impl World {
     /// Looks at one execution that is not known to have ended, and remembers what it saw.
     fn look(&self, api: &Api, draw: &mut Draw) -> Result<(), String> {
         let mut open = self.memory.unsettled();
-        open.retain(|(_, known)| known.id.is_some() && (known.end.is_none() || known.history.is_empty()));
+        open.retain(|(_, known)| known.is_acknowledged && (known.end.is_none() || known.history.is_empty()));
         if open.is_empty() {
             return api.get("/readyz").map(drop);
         }
@@ -111,7 +135,9 @@ impl World {
 
     /// Looks at this one.
     pub fn look_at(&self, api: &Api, name: &str, known: &Known) -> Result<(), String> {
-        let Some(id) = &known.id else { return Ok(()) };
+        let Some(id) = &known.id else {
+            return if known.is_acknowledged { self.find(api, name) } else { Ok(()) };
+        };
         for part in ["", "/history"] {
             match api.get(&format!("/workflows/executions/{id}{part}"))? {
                 (200, status) if part.is_empty() => self.memory.saw(name, &status),
@@ -129,9 +155,11 @@ impl World {
         Ok(())
     }
 
-    /// Answers about every other approval that is pending.
-    fn answer_some(&self, api: &Api, draw: &mut Draw) -> Result<(), String> {
-        self.answer(api, || draw.one_in(2))
+    /// Answers about every other approval that is pending, and tells some who wait what they wait for.
+    fn talk(&self, api: &Api, draw: &mut Draw) -> Result<(), String> {
+        self.answer(api, || draw.one_in(2))?;
+        self.tell(api, || draw.one_in(4))?;
+        if self.is_open { self.watch_ticks(api) } else { Ok(()) }
     }
 
     /// Answers those pending approvals of which this says so.

@@ -11,14 +11,29 @@ pub struct Known {
     pub kind: &'static Kind,
     /// What it was asked for with; asking again is harmless.
     pub request: Value,
-    /// Its id, once the start was acknowledged.
+    /// Whether the start was acknowledged, or the event that starts it.
+    pub is_acknowledged: bool,
+    /// Its id, once it is known.
     pub id: Option<String>,
+    /// What it was told.
+    pub said: Said,
     /// The longest history that was shown.
     pub history: Vec<Value>,
     /// How it ended, if that was shown.
     pub end: Option<Value>,
     /// All that could be verified was.
     pub is_settled: bool,
+}
+
+/// What an execution was told from outside: one of these words, and none but the one that was acknowledged.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// The words that were sent, each `{name}/{n}` with its number from 1.
+    pub tries: u32,
+    /// The one that was acknowledged.
+    pub taken: Option<String>,
+    /// The callback that takes nothing any more.
+    pub used: Option<String>,
 }
 
 #[derive(Default)]
@@ -30,6 +45,8 @@ pub struct Memory {
 struct Inner {
     by_name: BTreeMap<String, Known>,
     answered: BTreeSet<String>,
+    /// Occurrences of the schedule, and what was shown to have started for them.
+    ticks: BTreeMap<String, String>,
     refused: u64,
     faults: Vec<String>,
 }
@@ -39,8 +56,16 @@ impl Memory {
     pub fn intend(&self, name: &str, kind: &'static Kind, pad: usize) -> Value {
         let input = json!({"name": name, "pad": "#".repeat(pad)});
         let request = json!({"workflowId": kind.id, "input": input, "idempotencyKey": name});
-        let known =
-            Known { kind, request: request.clone(), id: None, history: Vec::new(), end: None, is_settled: false };
+        let known = Known {
+            kind,
+            request: request.clone(),
+            is_acknowledged: false,
+            id: None,
+            said: Said::default(),
+            history: Vec::new(),
+            end: None,
+            is_settled: false,
+        };
         self.lock().by_name.insert(name.to_owned(), known);
         request
     }
@@ -50,12 +75,62 @@ impl Memory {
         let id = answer["executionId"].as_str().unwrap_or_default().to_owned();
         let mut inner = self.lock();
         let Some(known) = inner.by_name.get_mut(name) else { return };
+        known.is_acknowledged = true;
         let before = known.id.replace(id.clone());
         if id.is_empty() || before.as_ref().is_some_and(|before| *before != id) {
             inner.faults.push(format!("{name}: acknowledged as {id:?}, before as {before:?}"));
         }
         drop(inner);
         self.saw(name, answer);
+    }
+
+    /// The event that starts it was acknowledged.
+    pub fn published(&self, name: &str) {
+        if let Some(known) = self.lock().by_name.get_mut(name) {
+            known.is_acknowledged = true;
+        }
+    }
+
+    /// The next word that this one is told.
+    pub fn try_word(&self, name: &str) -> String {
+        let mut inner = self.lock();
+        let tries = inner.by_name.get_mut(name).map_or(0, |known| {
+            known.said.tries += 1;
+            known.said.tries
+        });
+        format!("{name}/{tries}")
+    }
+
+    /// A word was acknowledged.
+    pub fn taken(&self, name: &str, word: &Value) {
+        let mut inner = self.lock();
+        let Some(known) = inner.by_name.get_mut(name) else { return };
+        let word = word.as_str().unwrap_or_default().to_owned();
+        let before = known.said.taken.replace(word.clone());
+        if before.as_ref().is_some_and(|before| *before != word) {
+            inner.faults.push(format!("{name}: {word:?} was acknowledged, and {before:?} before"));
+        }
+    }
+
+    /// A callback takes nothing any more.
+    pub fn used(&self, name: &str, path: &str) {
+        if let Some(known) = self.lock().by_name.get_mut(name) {
+            known.said.used = Some(path.to_owned());
+        }
+    }
+
+    /// An occurrence of the schedule is shown to have started this.
+    pub fn ticked(&self, at: &str, id: &str) {
+        let mut inner = self.lock();
+        let before = inner.ticks.insert(at.to_owned(), id.to_owned());
+        if before.as_ref().is_some_and(|before| before != id) {
+            inner.faults.push(format!("the occurrence {at} is shown to have started {id}, and {before:?} before"));
+        }
+    }
+
+    /// All occurrences that were shown.
+    pub fn ticks(&self) -> BTreeMap<String, String> {
+        self.lock().ticks.clone()
     }
 
     /// Something was refused, which the server may do.

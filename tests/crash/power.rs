@@ -18,16 +18,18 @@ const STARTS: u64 = 40;
 /// One cycle in so many waits until all is done.
 const SETTLES: u64 = 3;
 const LONGEST: Duration = Duration::from_millis(1_500);
+/// One cycle in so many has its functions in processes of their own.
+const ISOLATED: u64 = 4;
 
 /// The store's rails hold.
 pub fn power(mode: Mode) -> Result<(), String> {
     let cuts = mode.pick(4, 40);
     let mut draw = Draw::of("power");
     let folder = report::folder("power");
-    let (world, tally) = cut_again_and_again((&folder, cuts), &Manner::default(), &mut draw)?;
+    let (world, tally, ticks) = cut_again_and_again((&folder, cuts), &Manner::default(), &mut draw)?;
     let (effects, repeated) = world.ledger.sums();
     let came = format!(
-        "payloads of 0.2, 4, 8 and 200 KB; {tally:?}, {effects} effects, {repeated} of them repeated under their key"
+        "payloads of 0.2, 4, 8 and 200 KB; {tally:?}, {ticks} occurrences of the schedule, {effects} effects, {repeated} of them repeated under their key"
     );
     report::row("loss of power", cuts, &came);
     report::done(&folder);
@@ -61,10 +63,10 @@ fn cut_again_and_again(
     (folder, cuts): (&Path, u64),
     manner: &Manner,
     draw: &mut Draw,
-) -> Result<(World, Tally), String> {
+) -> Result<(World, Tally, usize), String> {
     let mut disk = Disk::new(folder, MIB)?;
     let place = Place { folder: folder.to_owned(), data: disk.mounted.join("data") };
-    let world = World::new(draw, PADS);
+    let world = World::open(draw, PADS);
     place.deploy(&world)?;
     let mut tally = Tally::default();
     for number in 0..cuts {
@@ -76,7 +78,8 @@ fn cut_again_and_again(
     let (_process, api) = place.start(manner)?;
     settle(&world, &api, &mut tally)?;
     still_there(&world, &api)?;
-    Ok((world, tally))
+    let ticks = world.settle_ticks(&api)?;
+    Ok((world, tally, ticks))
 }
 
 fn one(
@@ -86,7 +89,8 @@ fn one(
     (number, tally): (u64, &mut Tally),
 ) -> Result<(), String> {
     let cycle = Cycle { world, starts: STARTS, settles: number % SETTLES == SETTLES - 1 };
-    let (mut process, load) = cycle.begin(place.start(manner)?, draw, tally)?;
+    let manner = if number % ISOLATED == 0 { manner.clone().isolated() } else { manner.clone() };
+    let (mut process, load) = cycle.begin(place.start(&manner)?, draw, tally)?;
     world.ledger.wait_for(1 + draw.below(150), LONGEST);
     disk.cut()?;
     process.kill();

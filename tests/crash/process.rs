@@ -18,6 +18,14 @@ pub struct Manner {
     pub args: Vec<String>,
 }
 
+impl Manner {
+    /// With functions in processes of their own.
+    pub fn isolated(mut self) -> Self {
+        self.args.extend(["--isolation".to_owned(), "process".to_owned()]);
+        self
+    }
+}
+
 /// A process on a data folder.
 pub struct Process {
     child: Child,

@@ -40,6 +40,8 @@ pub fn settle(world: &World, api: &Api, tally: &mut Tally) -> Result<(), String>
         faults.push(format!("never acknowledged, asked again in vain: {unanswered:?}"));
     }
     let ended = ends(world, api, &open, &mut faults)?;
+    // With what they were told meanwhile.
+    let open = world.memory.unsettled();
     for (name, known) in &open {
         let (Some(id), Some(status)) = (&known.id, ended.get(name)) else { continue };
         let found = Found { status: status.clone(), history: history(api, id)? };
@@ -82,6 +84,7 @@ fn ends(
     let mut waiting: Vec<_> = open.iter().filter_map(|(name, known)| Some((name, known.id.as_ref()?))).collect();
     while let Some((name, id)) = waiting.first().copied() {
         world.answer(api, || true)?;
+        world.tell(api, || true)?;
         match api.get(&format!("/workflows/executions/{id}?wait=500ms"))? {
             (200, status) if matches!(status["status"].as_str(), Some("completed" | "failed")) => {
                 ended.insert(name.clone(), status);

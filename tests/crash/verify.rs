@@ -2,6 +2,7 @@
 
 use crate::ledger::Effect;
 use crate::memory::{Known, end, taken_back};
+use crate::outside::Hears;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,7 @@ pub fn verify(name: &str, known: &Known, found: &Found, effects: &[Effect]) -> R
     if outcome == Outcome::Completed {
         complete(known, &results, effects, &mut faults);
     }
+    heard(name, (known, outcome == Outcome::Completed), effects, &mut faults);
     check_effects(known, &results, effects, &mut faults);
     if faults.is_empty() {
         return Ok(outcome);
@@ -126,6 +128,24 @@ fn check_effects(known: &Known, results: &BTreeMap<&str, Vec<&Value>>, effects: 
     }
     if children.len() > 1 {
         faults.push(format!("one step started several executions: {children:?}"));
+    }
+}
+
+/// The word from outside is one that was sent; if one was acknowledged, it is that.
+fn heard(name: &str, (known, is_completed): (&Known, bool), effects: &[Effect], faults: &mut Vec<String>) {
+    let heard: Vec<_> = effects.iter().filter_map(|effect| effect.body.get("heard")).collect();
+    if known.kind.hears != Hears::Nothing && is_completed && heard.is_empty() {
+        faults.push("it completed without the word that it waits for".to_owned());
+    }
+    let sent: BTreeSet<_> = (1..=known.said.tries).map(|n| format!("{name}/{n}")).collect();
+    for word in heard {
+        let text = word.as_str().unwrap_or_default();
+        if !sent.contains(text) {
+            faults.push(format!("it has heard {word}, which nobody said"));
+        }
+        if let Some(taken) = known.said.taken.as_ref().filter(|taken| *taken != text) {
+            faults.push(format!("it has heard {word}, although {taken:?} was acknowledged"));
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use crate::ledger::Effect;
 use crate::memory::{Known, Memory};
+use crate::outside::{Hears, OUTSIDE};
+use crate::ticks::{self, Tick};
 use crate::verify::{Found, Outcome, verify};
-use crate::workflows::KINDS;
+use crate::workflows::{KINDS, Kind};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What the world knows, what the server says, and the ledger.
 struct Scene {
@@ -17,7 +20,7 @@ struct Scene {
 /// Spoils a scene so that the verifier must say this.
 type Spoiled = (&'static str, fn(&mut Scene), &'static str);
 
-const SPOILED: [Spoiled; 11] = [
+const SPOILED: [Spoiled; 14] = [
     ("a_failure", |scene| scene.found.status["status"] = json!("failed"), "did not complete"),
     ("a_lost_line", |scene| drop(scene.found.history.pop()), "lines of history were shown"),
     ("a_changed_line", |scene| scene.found.history[1]["output"]["lot"] = json!(0.7), "a line of history was shown as"),
@@ -44,7 +47,76 @@ const SPOILED: [Spoiled; 11] = [
         },
         "whose recorded result is",
     ),
+    ("a_word_that_nobody_said", |scene| listens(scene, "n/3"), "which nobody said"),
+    ("another_word_than_the_acknowledged_one", |scene| listens(scene, "n/1"), "although \"n/2\" was acknowledged"),
+    ("an_end_without_the_word", |scene| scene.known.kind = hearing(), "completed without the word"),
 ];
+
+/// A kind that waits for a word.
+fn hearing() -> &'static Kind {
+    OUTSIDE.iter().find(|kind| kind.hears == Hears::Event).expect("the kind")
+}
+
+/// It was told two words, of which the second was acknowledged, and tells the ledger that it heard this one.
+fn listens(scene: &mut Scene, word: &str) {
+    (scene.known.kind, scene.known.said.tries) = (hearing(), 2);
+    scene.known.said.taken = Some("n/2".to_owned());
+    scene.effects[2].body["heard"] = json!(word);
+}
+
+/// What the schedule has started, what was shown of it, and the ledger, by occurrence.
+struct Clock {
+    found: Vec<Tick>,
+    shown: BTreeMap<String, String>,
+    effects: BTreeMap<String, Vec<Effect>>,
+}
+
+/// As above.
+type Stopped = (&'static str, fn(&mut Clock), &'static str);
+
+const STOPPED: [Stopped; 7] = [
+    (
+        "a_second_execution_of_an_occurrence",
+        |clock| clock.found.push(tick(59, "exec-9")),
+        "has started exec-0 and exec-9",
+    ),
+    ("an_occurrence_that_is_left_out", |clock| drop(clock.found.remove(1)), "occurrences are missing"),
+    ("a_shown_occurrence_that_is_gone", |clock| drop(clock.found.remove(0)), "shown to have started exec-0"),
+    ("an_occurrence_that_does_not_end", |clock| clock.found[0].status = "running".to_owned(), "is running"),
+    ("an_occurrence_without_effect", |clock| drop(clock.effects.remove(&moment(61))), "has the effects {}"),
+    (
+        "work_for_another_occurrence",
+        |clock| clock.effects.get_mut(&moment(61)).expect("is there")[0].key = "exec-8/t/-/1/1".to_owned(),
+        "has the effects {\"exec-8",
+    ),
+    ("work_for_no_occurrence", |clock| drop(clock.effects.insert(moment(65), Vec::new())), "of which nothing is there"),
+];
+
+/// In a minute, second 60 is the next one.
+fn moment(second: u32) -> String {
+    format!("2026-01-31T08:{:02}:{:02}.000Z", second / 60, second % 60)
+}
+
+fn tick(second: u32, id: &str) -> Tick {
+    Tick { at: moment(second), id: id.to_owned(), status: "completed".to_owned() }
+}
+
+/// Three occurrences, across the end of a minute.
+fn clock() -> Clock {
+    let found: Vec<_> = (0..3).map(|n| tick(59 + n, &format!("exec-{n}"))).collect();
+    let shown = found.iter().take(2).map(|tick| (tick.at.clone(), tick.id.clone())).collect();
+    let effect = |tick: &Tick| vec![Effect { key: format!("{}/t/-/1/1", tick.id), body: json!({}) }];
+    let effects = found.iter().map(|tick| (tick.at.clone(), effect(tick))).collect();
+    Clock { found, shown, effects }
+}
+
+fn ticks(spoil: fn(&mut Clock), says: &str) -> Result<(), Failed> {
+    let mut clock = clock();
+    spoil(&mut clock);
+    let faults = ticks::faults(&clock.found, &clock.shown, &clock.effects);
+    let is_found = if says.is_empty() { faults.is_empty() } else { faults.iter().any(|fault| fault.contains(says)) };
+    if is_found { Ok(()) } else { Err(format!("expected {says:?}, but: {faults:?}").into()) }
+}
 
 /// One more effect, almost the same.
 fn again(scene: &mut Scene, change: fn(&mut Effect)) {
@@ -100,5 +172,9 @@ pub fn all() -> Vec<Trial> {
     let spoiled = SPOILED
         .into_iter()
         .map(|(name, spoil, says)| Trial::test(format!("verifier::finds::{name}"), move || bad(spoil, says)));
-    spoiled.chain([Trial::test("verifier::accepts_what_is_right", good)]).collect()
+    let stopped = STOPPED
+        .into_iter()
+        .map(|(name, spoil, says)| Trial::test(format!("verifier::finds::{name}"), move || ticks(spoil, says)));
+    let accepts = Trial::test("verifier::accepts_a_schedule_that_is_right", || ticks(|_| (), ""));
+    spoiled.chain(stopped).chain([accepts, Trial::test("verifier::accepts_what_is_right", good)]).collect()
 }

@@ -1,6 +1,9 @@
 //! The workflows that are run, and what must come of them.
 
 use crate::api::{Api, must};
+use crate::load::World;
+use crate::outside::{Hears, OUTSIDE, Way};
+use crate::ticks;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -15,7 +18,10 @@ pub struct Kind {
     pub of_child: Option<&'static str>,
     /// How many results there are of each step.
     pub results: &'static [(&'static str, usize)],
-    steps: fn(&Pen) -> Value,
+    /// How an execution begins, and what it must be told.
+    pub way: Way,
+    pub hears: Hears,
+    pub steps: fn(&Pen) -> Value,
 }
 
 const ONCE: &[&str] = &["-"];
@@ -27,6 +33,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("a", ONCE), ("b", ONCE), ("c", ONCE)],
         of_child: None,
         results: &[("a", 1), ("b", 1), ("c", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             json!([pen.post("a", &[], Some("b")), pen.post("b", &["a"], Some("c")), pen.post("c", &["a", "b"], None)])
         },
@@ -36,6 +44,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("x", ONCE), ("y", ONCE), ("j", ONCE)],
         of_child: None,
         results: &[("d", 1), ("x", 1), ("y", 1), ("e", 1), ("j", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let mut first = draw("d", None);
             first["next"] = json!(["x", "y", "e"]);
@@ -54,6 +64,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("b", &["0", "1", "2"]), ("z", ONCE)],
         of_child: None,
         results: &[("b", 3), ("z", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let all =
                 json!({"id": "l", "type": "loop", "config": {"items": ["p", "q", "r"], "done": "z"}, "next": "b"});
@@ -65,6 +77,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("a", ONCE), ("z", ONCE)],
         of_child: None,
         results: &[("a", 1), ("z", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let human = json!({"id": "h", "type": "human", "config": {}, "next": "z"});
             json!([pen.post("a", &[], Some("h")), human, pen.post("z", &["a"], None)])
@@ -75,6 +89,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("a", ONCE), ("z", ONCE)],
         of_child: None,
         results: &[("a", 1), ("d", 1), ("z", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let wait = json!({"id": "w", "type": "wait", "config": {"duration": "300ms"}, "next": "d"});
             json!([pen.post("a", &[], Some("w")), wait, draw("d", Some("z")), pen.post("z", &["a", "d"], None)])
@@ -85,6 +101,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("f", ONCE), ("z", ONCE)],
         of_child: None,
         results: &[("d", 1), ("f", 1), ("z", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let mut flaky = pen.post("f", &["d"], Some("z"));
             flaky["config"]["input"]["url"] = json!(format!("{}/flaky", pen.ledger));
@@ -98,6 +116,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("z", ONCE)],
         of_child: None,
         results: &[("d0", 1), ("d1", 1), ("d2", 1), ("d3", 1), ("d4", 1), ("d5", 1), ("d6", 1), ("z", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let mut steps = draws("z");
             steps.push(pen.post("z", &DRAWS, None));
@@ -109,6 +129,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[],
         of_child: None,
         results: &[("d0", 1), ("d1", 1), ("d2", 1), ("d3", 1), ("d4", 1), ("d5", 1), ("d6", 1), ("e", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |_| {
             let mut steps = draws("e");
             steps.push(json!({"id": "e", "type": "function", "function": "echo"}));
@@ -120,6 +142,8 @@ pub const KINDS: [Kind; 9] = [
         effects: &[("z", ONCE)],
         of_child: Some("k"),
         results: &[("d", 1), ("c", 1), ("z", 1)],
+        way: Way::Asked,
+        hears: Hears::Nothing,
         steps: |pen| {
             let child = json!({"id": "c", "type": "workflow", "config": {"workflow": "leaf"}, "next": "z"});
             json!([draw("d", Some("c")), child, pen.post("z", &["d", "c"], None)])
@@ -132,18 +156,28 @@ const DRAWS: [&str; 7] = ["d0", "d1", "d2", "d3", "d4", "d5", "d6"];
 const DRAW: &str = "export default (input) => ({lot: Math.random(), pad: input.pad ?? null});";
 
 /// Writes steps that write to the ledger.
-struct Pen {
+pub struct Pen {
     ledger: String,
 }
 
 impl Pen {
     /// A step that tells the ledger for whom it works, and what these steps have given.
-    fn post(&self, id: &str, told: &[&str], next: Option<&str>) -> Value {
+    pub fn post(&self, id: &str, told: &[&str], next: Option<&str>) -> Value {
+        then(self.write(id, ("input.name", told), ""), next)
+    }
+
+    /// The last step; it also repeats the word that it finds here.
+    pub fn repeat(&self, id: &str, told: &[&str], heard: &str) -> Value {
+        self.write(id, ("input.name", told), &format!(", heard: {heard}.word"))
+    }
+
+    /// A step that tells the ledger that it works for whom this expression names.
+    pub fn write(&self, id: &str, (name, told): (&str, &[&str]), more: &str) -> Value {
         let told: Vec<String> =
             told.iter().map(|step| format!("{step}: steps.{step}.result.lot ?? steps.{step}.result.body")).collect();
-        let body = format!("{{{{ JSON.stringify({{name: input.name, told: {{{}}}}}) }}}}", told.join(", "));
+        let body = format!("{{{{ JSON.stringify({{name: {name}, told: {{{}}}{more}}}) }}}}", told.join(", "));
         let request = json!({"method": "POST", "url": format!("{}/", self.ledger), "body": body});
-        then(json!({"id": id, "type": "function", "function": "post", "config": {"input": request}}), next)
+        json!({"id": id, "type": "function", "function": "post", "config": {"input": request}})
     }
 }
 
@@ -156,7 +190,8 @@ fn draws(after: &str) -> Vec<Value> {
     DRAWS.iter().zip(nexts).map(|(id, next)| draw(id, Some(next))).collect()
 }
 
-fn then(mut step: Value, next: Option<&str>) -> Value {
+/// The step, and what comes after it.
+pub fn then(mut step: Value, next: Option<&str>) -> Value {
     if let Some(next) = next {
         step["next"] = json!(next);
     }
@@ -164,18 +199,19 @@ fn then(mut step: Value, next: Option<&str>) -> Value {
 }
 
 /// Uploads the functions and makes the workflows.
-pub fn deploy(api: &Api, ledger: &std::net::SocketAddr) -> Result<(), String> {
-    let pen = Pen { ledger: format!("http://{ledger}") };
+pub fn deploy(api: &Api, world: &World) -> Result<(), String> {
+    let pen = Pen { ledger: format!("http://{}", world.ledger.address) };
     let grants = json!({"http": [format!("POST {}", pen.ledger)]}).to_string();
     let wasm = ("content-type", "application/wasm");
     must(api.send("PUT", "/functions/post", &[wasm, ("stepwell-grants", &grants)], &guest("calls_http")), 200)?;
     must(api.send("PUT", "/functions/echo", &[wasm], &guest("echo")), 200)?;
     must(api.send("PUT", "/functions/draw", &[("content-type", "text/javascript")], DRAW.as_bytes()), 200)?;
     must(api.post("/workflows", &json!({"id": "leaf", "steps": [pen.post("k", &[], None)]})), 201)?;
-    for kind in &KINDS {
-        must(api.post("/workflows", &json!({"id": kind.id, "steps": (kind.steps)(&pen)})), 201)?;
+    for kind in KINDS.iter().chain(OUTSIDE.iter().filter(|_| world.is_open)) {
+        let definition = json!({"id": kind.id, "steps": (kind.steps)(&pen), "triggers": kind.way.triggers()});
+        must(api.post("/workflows", &definition), 201)?;
     }
-    Ok(())
+    if world.is_open { must(api.post("/workflows", &ticks::definition(&pen)), 201).map(drop) } else { Ok(()) }
 }
 
 /// The bytes of a fixture, where `cargo guests` leaves them.
