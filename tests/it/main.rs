@@ -39,6 +39,7 @@ mod saving;
 mod schedules;
 mod scopes;
 mod scripts;
+mod scrubbing;
 mod secrets;
 mod shapes;
 mod stopping;

@@ -1,6 +1,6 @@
 //! `stepwell fsck`, `backup`, `restore`, `export`, `import` and `du`, as operators call them.
 
-use crate::support::{KEY, Server, program};
+use crate::support::{KEY, Server, files_of, program};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -129,7 +129,7 @@ fn a_check_finds_a_flipped_byte_and_names_the_execution() {
     let table = ok(&["du", "--data", text(&data)]);
     assert!(table.contains("documents: secret") && table.contains("compiled"), "{table}");
 
-    let values: Vec<PathBuf> = files(&data.join("store/files/values"));
+    let values: Vec<PathBuf> = files_of(&data.join("store/files/values"));
     let value = values.first().expect("a large value");
     let mut bytes = std::fs::read(value).expect("bytes");
     bytes[100] ^= 1;
@@ -140,9 +140,4 @@ fn a_check_finds_a_flipped_byte_and_names_the_execution() {
     assert!(found.iter().any(|finding| finding["execution"] == ended.as_str()), "{report:#}");
     let said = run(&["fsck", "--data", text(&data)]);
     assert!(String::from_utf8_lossy(&said.stdout).contains(&ended), "{said:?}");
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

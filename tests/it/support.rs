@@ -27,6 +27,12 @@ pub fn guests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests")
 }
 
+/// All files in a folder, and in those within it.
+pub fn files_of(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_of(&path) } else { vec![path] }).collect()
+}
+
 /// The bytes of a guest: an example function's id, or `fixtures/<name>`.
 pub fn guest(name: &str) -> Vec<u8> {
     let path = guests().join(format!("{name}.wasm"));
@@ -72,9 +78,14 @@ impl Server {
 
     /// With so much logged to a file.
     pub fn logging(file: std::fs::File, filter: &str) -> Self {
+        Self::logging_on(std::sync::Arc::new(tempfile::tempdir().expect("a folder")), file, filter)
+    }
+
+    /// The same on this folder.
+    pub fn logging_on(data: std::sync::Arc<TempDir>, file: std::fs::File, filter: &str) -> Self {
         let mut command = program();
         command.env("STEPWELL_LOG", filter).stderr(file);
-        Self::spawn(command, std::sync::Arc::new(tempfile::tempdir().expect("a folder")), vec![], Some(KEY))
+        Self::spawn(command, data, vec![], Some(KEY))
     }
 
     fn spawn(mut command: Command, data: std::sync::Arc<TempDir>, args: Vec<String>, key: Option<&str>) -> Self {

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod scrub;
+
+pub use scrub::ScrubOptions;
+
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use stepwell_server::grants::HttpGrant;
@@ -155,6 +159,9 @@ pub struct ServeOptions {
     /// --disk-low and --disk-high count
     #[arg(long, env = "STEPWELL_DISK_SPARE", value_name = "MIB", default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(..=1 << 30))]
     pub disk_spare: u64,
+    /// How the store is looked through
+    #[command(flatten)]
+    pub scrub: ScrubOptions,
     /// Fuel of one attempt: 10000000000 is about five seconds of compute
     #[arg(long, value_name = "N", default_value_t = 10_000_000_000)]
     pub fuel: u64,

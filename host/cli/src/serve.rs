@@ -107,6 +107,7 @@ async fn run(options: ServeOptions) -> anyhow::Result<()> {
     limits.slots.per_tenant = usize::from(options.slots);
     limits.fuel = options.fuel;
     limits.disk = disk_marks(&options)?;
+    limits.scrub = options.scrub.pace();
     let isolation = isolation(&options, &program);
     let policy = policy(&options);
     let outgoing = Outgoing {

@@ -20,6 +20,7 @@ use crate::room::Rooms;
 use crate::rousing::Rousing;
 use crate::scheduler::Scheduler;
 use crate::schedules::Clockwork;
+use crate::scrub::Scrubs;
 use crate::secrets::{Keyring, Secrets, SecretsParts};
 use crate::supervisor::Supervisor;
 use crate::tenant_limits::{Allowances, TenantLimits};
@@ -100,6 +101,7 @@ pub(crate) struct Inner {
     pub loops: Supervisor,
     pub stopping: AtomicBool,
     pub rooms: Rooms,
+    pub scrubs: Scrubs,
 }
 
 /// What functions may use, and may be granted.
@@ -152,7 +154,7 @@ impl Engine {
             entropy: Arc::clone(&ports.entropy),
         });
         let (policies, configuration, key_values) = capabilities(&ports, &committer, &meters);
-        let inner = Arc::new(Inner {
+        let inner = Inner {
             signer: Signer::load((&*ports.store, &committer), &*ports.entropy, &ports.keyring).await?,
             ports,
             limits,
@@ -184,10 +186,10 @@ impl Engine {
             loops,
             stopping: AtomicBool::new(false),
             rooms: Rooms::default(),
-        });
-        let engine = Self { inner };
-        engine.take_up_all(uses).await?;
-        Ok(engine)
+            scrubs: Scrubs::default(),
+        };
+        let engine = Self { inner: Arc::new(inner) };
+        engine.take_up_all(uses).await.map(|()| engine)
     }
 
     /// Goes on with all that the last process left.
@@ -222,6 +224,8 @@ impl Engine {
         loops.spawn("schedules", async move { watcher.watch_schedules().await });
         let watcher = self.clone();
         loops.spawn("retention", async move { watcher.watch_retention().await });
+        let watcher = self.clone();
+        loops.spawn("scrub", async move { watcher.watch_scrub().await });
     }
 
     /// A tenant's workflows and functions.

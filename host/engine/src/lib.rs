@@ -50,6 +50,7 @@ mod rows;
 mod scheduler;
 mod schedules;
 pub mod schema;
+mod scrub;
 mod secrets;
 mod starting;
 mod subscriptions;
@@ -102,6 +103,7 @@ pub use registry::{
 pub use room::{DiskMarks, Need, Room};
 pub use scheduler::Slots;
 pub use schedules::{Backfill, Backfilled, ScheduleQuery, Schedules};
+pub use scrub::{ScrubPace, ScrubReport};
 pub use secrets::{
     Keyring, KeyringError, NoKey, SECRET_BYTES, SECRETS_PAGE, SealingKey, SecretFacts, SecretList, Secrets,
 };

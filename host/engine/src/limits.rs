@@ -2,6 +2,7 @@
 
 use crate::room::DiskMarks;
 use crate::scheduler::Slots;
+use crate::scrub::ScrubPace;
 use crate::tenant_limits::Ceilings;
 use std::time::Duration;
 use stepwell_core::execution::ExecutionLimits;
@@ -57,6 +58,8 @@ pub struct Limits {
     pub slots: Slots,
     /// From where on a full disk refuses work.
     pub disk: DiskMarks,
+    /// How often, and how fast, everything in the store is read again.
+    pub scrub: ScrubPace,
     /// How long a shutdown waits for running attempts.
     pub grace: Duration,
 }
@@ -88,6 +91,7 @@ impl Default for Limits {
             ceilings: Ceilings::default(),
             slots: Slots { total: 64, per_tenant: 64 },
             disk: DiskMarks::default(),
+            scrub: ScrubPace::default(),
             grace: Duration::from_secs(30),
         }
     }

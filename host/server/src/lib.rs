@@ -34,5 +34,5 @@ pub use outgoing::{IpNet, Outgoing};
 pub use routes::description;
 pub use serve::{Config, Isolation, Server, StartError};
 pub use stepwell_core::{grants, picture};
-pub use stepwell_engine::{DiskMarks, Limits};
+pub use stepwell_engine::{DiskMarks, Limits, ScrubPace};
 pub use stepwell_runtime::{CompilerCommand, WorkerConfig, compile_child_main, guest_child_main, printable};

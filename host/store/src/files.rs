@@ -116,6 +116,19 @@ impl Files {
         }
     }
 
+    /// Whether there is a file of this digest, whatever is in it.
+    pub(crate) fn has(&self, place: Place, digest: Digest) -> io::Result<bool> {
+        self.path(place, digest).try_exists()
+    }
+
+    /// The tenants that have files of this area, in the order of their numbers.
+    pub(crate) fn tenants(&self, area: Area) -> io::Result<Vec<TenantId>> {
+        let mut tenants: Vec<_> =
+            entries(&self.root.join(area.word()))?.iter().filter_map(|path| number(path)).collect();
+        tenants.sort_unstable();
+        Ok(tenants)
+    }
+
     /// All files: which, and how long. What is made or removed meanwhile is in it or not.
     pub(crate) fn all(&self) -> io::Result<impl Iterator<Item = io::Result<(Wanted, u64)>> + use<>> {
         let mut folders = Vec::new();

@@ -14,7 +14,7 @@
 //! Reads go to sled directly and never wait for the committer; they may see a transition a moment before its answer.
 //!
 //! Files that nothing refers to any more (of refused transitions, replaced documents, old records, what was erased) are removed bit by bit
-//! when [`collect`] is asked to. Temporary files of an interrupted write are removed at the next open.
+//! when [`collect`] is asked to. [`scrub`] reads everything again, a part at a time, and tells what is not what was written. Temporary files of an interrupted write are removed at the next open.
 //!
 //! Folder: `lock`, `ballast`, `head` (how far the store has got), `sled/` (one tree), `files/values/` and `files/blobs/` by tenant, `files/new/` for unfinished ones.
 
@@ -42,6 +42,7 @@ mod pack;
 mod prepare;
 mod purge;
 mod read;
+mod scrub;
 mod sizes;
 mod stage;
 mod store;

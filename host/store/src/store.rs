@@ -12,6 +12,7 @@ use crate::open::{Index, OpenError, Opened, SledConfig, open};
 use crate::prepare::{is_heavy, prepare};
 use crate::purge::Purge;
 use crate::read::Reader;
+use crate::scrub::Scrub;
 use crate::sizes::{Sizes, sizes};
 use crate::stage::{EPOCH, Stage};
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use stepwell_core::ids::{Digest, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
     CommitError, DiskUse, DocumentKind, Erased, Erasure, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line,
-    ListPlace, Page, Record, RecordStatus, Store, StoreError, Transition,
+    ListPlace, Page, Record, RecordStatus, ScrubPlace, Scrubbed, Store, StoreError, Transition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -260,6 +261,12 @@ impl Store for SledStore {
             Collection { tree, file, files, durability, suspects, writes: &shared.writes }.part(tenant, part)
         };
         self.blocking(collect).await?
+    }
+
+    async fn scrub(&self, after: Option<ScrubPlace>, bytes: u64) -> Result<Scrubbed, StoreError> {
+        let scrub =
+            move |shared: &Shared| Scrub { tree: &shared.index.tree, files: &shared.files }.part(after.as_ref(), bytes);
+        self.blocking(scrub).await
     }
 
     async fn health(&self) -> Result<(), StoreError> {

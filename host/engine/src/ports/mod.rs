@@ -8,6 +8,7 @@ mod kinds;
 mod listing;
 mod notes;
 mod runtime;
+mod scrubbing;
 mod store;
 mod uploading;
 
@@ -24,6 +25,7 @@ pub use runtime::{
     Artifact, ComponentSource, Fault, Form, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind,
     LogLine, Outcome, Place, Prepared, Runtime, RuntimeError, Unfit, Usage,
 };
+pub use scrubbing::{Damage, ScrubPlace, Scrubbed};
 pub use store::{
     Claim, CommitError, DiskUse, DocumentKind, DocumentWrite, ExecutionKey, Expect, KEY_BYTES, Lease, Line,
     OUTLINE_BYTES, Page, Record, RecordStatus, Store, StoreError, Transition,

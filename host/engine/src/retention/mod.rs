@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// One step among what others write.
-    async fn step<T>(&self, step: impl Future<Output = T>) -> T {
+    pub(crate) async fn step<T>(&self, step: impl Future<Output = T>) -> T {
         let clock = &self.inner.ports.clock;
         let committer = &self.inner.committer;
         let (mut waited, mut busy) = (0, false);

@@ -11,16 +11,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
-use stepwell_engine::Error;
+use stepwell_core::ids::TenantId;
+use stepwell_engine::ports::Damage;
+use stepwell_engine::{Error, ScrubReport};
 use stepwell_store::{MakeError, SledStore};
 use tokio::sync::mpsc;
 
 /// Pieces of a backup, of up to a mebibyte, that wait for its reader.
 const PIECES: usize = 4;
 
-/// `GET /store`: `{disk}`, how full the disk was a few seconds ago.
+/// `GET /store`: `{disk, scrub}`, how full the disk was a few seconds ago, and what was found damaged when everything was read again.
 #[utoipa::path(
     get,
     path = "/store",
@@ -38,7 +40,27 @@ pub async fn read(State(app): State<App>, _caller: Caller) -> Result<Response, A
             "highPercent": marks.high,
         })
     });
-    json(StatusCode::OK, &json!({ "disk": disk }))
+    let scrub = scrubbed(&app.engine().scrubbed(), &app);
+    json(StatusCode::OK, &json!({ "disk": disk, "scrub": scrub }))
+}
+
+fn scrubbed(seen: &ScrubReport, app: &App) -> Value {
+    let found = seen.found.iter().map(|Damage { at, what, execution }| {
+        let tenant = execution.and_then(|key| id_of(app, key.tenant));
+        json!({"at": at, "what": what, "executionId": execution.map(|key| key.id.to_string()), "tenant": tenant})
+    });
+    json!({
+        "startedAt": seen.began.map(|at| at.rfc3339()),
+        "endedAt": seen.ended.map(|at| at.rfc3339()),
+        "values": seen.read.0,
+        "bytes": seen.read.1,
+        "damaged": seen.damaged,
+        "found": found.collect::<Vec<_>>(),
+    })
+}
+
+fn id_of(app: &App, number: TenantId) -> Option<String> {
+    app.engine().tenants().all().iter().find(|tenant| tenant.number == number).map(|tenant| tenant.id.clone())
 }
 
 /// `GET /store/sizes`: what takes up room. It looks at every row of the store.
@@ -52,8 +74,7 @@ pub async fn sizes(State(app): State<App>, _caller: Caller) -> Result<Response, 
     let storage = app.storage();
     let measured = storage.store.sizes().await;
     let measured = measured.map_err(|error| Error::Unavailable(error.to_string()))?;
-    let tenants = app.engine().tenants();
-    let id_of = |number| tenants.all().iter().find(|tenant| tenant.number == number).map(|tenant| tenant.id.clone());
+    let id_of = |number| id_of(&app, number);
     json(StatusCode::OK, &offline::shown(&measured, offline::compiled_bytes(&storage.data), id_of))
 }
 

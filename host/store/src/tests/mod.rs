@@ -10,6 +10,7 @@ mod opening;
 mod packs;
 mod recorder;
 mod saving;
+mod scrubbing;
 
 use crate::{OpenError, SledConfig, SledStore};
 use bytes::Bytes;

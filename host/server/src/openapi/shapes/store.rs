@@ -8,6 +8,40 @@ use utoipa::ToSchema;
 pub struct Store {
     /// Its disk; `null`: nobody has looked yet.
     pub disk: Option<Disk>,
+    /// What was found when everything was read again (`--scrub-every`).
+    pub scrub: Scrub,
+}
+
+/// A look through everything that the store keeps, since the server started.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct Scrub {
+    /// When the last one began; `null`: there was none.
+    pub started_at: Option<String>,
+    /// When the last one that saw everything ended; `null`: none has yet.
+    pub ended_at: Option<String>,
+    /// Values that the last one has read so far.
+    pub values: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Damaged things: those of the last one, or of the one before if those were more and it goes on.
+    pub damaged: u64,
+    /// The first hundred of them.
+    pub found: Vec<StoreDamage>,
+}
+
+/// Something that is not what was written, or that the disk does not give any more.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct StoreDamage {
+    /// Which value.
+    pub at: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// The execution that it belongs to.
+    pub execution_id: Option<String>,
+    /// That one's tenant.
+    pub tenant: Option<String>,
 }
 
 /// How full the file system of the store is, as `df` counts: what only root may fill is neither used nor free.
