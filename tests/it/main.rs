@@ -9,6 +9,7 @@ mod callbacks;
 mod client;
 mod cloudevents;
 mod crashes;
+mod damaged;
 mod definitions;
 mod demo;
 mod described;

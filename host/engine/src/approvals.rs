@@ -3,10 +3,10 @@
 //! An approval has one document, all that is shown of it, and small ones that lists go through: those that are pending, those of an
 //! execution, and all. So a list never reads what it does not show.
 
-use crate::Error;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::ports::{DocumentKind, DocumentWrite, Expect, Page};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -185,13 +185,15 @@ impl Engine {
         let mut next = request.after.clone();
         for _ in 0..LOOKS {
             let page = Page { after: next.as_ref().map(|id| format!("{index}{id}")), limit: LOOK };
-            let found = self.inner.ports.store.documents(tenant, DocumentKind::ApprovalIndex, &index, page).await?;
+            let found =
+                sound::listed(&*self.inner.ports.store, (tenant, DocumentKind::ApprovalIndex), &index, page).await?;
             let more = found.len() == LOOK;
             for (key, value) in found {
                 let id = key.strip_prefix(&index).unwrap_or_default().to_owned();
                 let entry = serde_json::from_slice(&value);
                 let entry = entry.map_err(|e| Error::broken("an index of approvals cannot be read", &e))?;
-                if let Some((view, bytes)) = self.listed_approval(tenant, (&id, &entry), request).await? {
+                let listed = sound::line(self.listed_approval(tenant, (&id, &entry), request).await)?;
+                if let Some((view, bytes)) = listed.flatten() {
                     items.push(view);
                     length += bytes;
                 }

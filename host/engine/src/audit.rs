@@ -4,9 +4,9 @@
 //! Lines are numbered. The newest is first in the order of the keys, and each new one takes the place of the one that is too old
 //! ([`AUDIT_LINES`]), in the same commit: nothing is counted and nothing is swept.
 
-use crate::Error;
 use crate::engine::Engine;
 use crate::ports::{CommitError, DocumentKind, DocumentWrite, Expect, Page, Transition};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -143,7 +143,7 @@ impl Engine {
     /// The store's.
     pub async fn changes(&self, tenant: TenantId, query: &AuditQuery) -> Result<AuditPart, Error> {
         let page = Page { after: query.before.map(key), limit: LOOKS };
-        let found = self.inner.ports.store.documents(tenant, DocumentKind::AuditLine, "", page).await?;
+        let found = sound::listed(&*self.inner.ports.store, (tenant, DocumentKind::AuditLine), "", page).await?;
         let (mut items, looked) = (Vec::new(), found.len());
         let mut last = query.before;
         for (key, bytes) in found {

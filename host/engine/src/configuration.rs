@@ -1,8 +1,8 @@
 //! A tenant's configuration: texts that are no secrets, for all of its functions that ask for them by name.
 
-use crate::Error;
 use crate::committer::Committer;
 use crate::ports::{Clock, DocumentKind, DocumentWrite, Expect, Page, Store, Transition};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Configuration {
     ) -> Result<(Vec<(String, ConfigText)>, bool), Error> {
         let limit = most.clamp(1, CONFIG_PAGE);
         let page = Page { after, limit: limit + 1 };
-        let stored = self.store.documents(tenant, DocumentKind::Config, "", page).await?;
+        let stored = sound::listed(&*self.store, (tenant, DocumentKind::Config), "", page).await?;
         let more = stored.len() > limit;
         let items = stored.into_iter().take(limit).map(|(name, bytes)| read(&bytes).map(|text| (name, text)));
         Ok((items.collect::<Result<_, Error>>()?, more))

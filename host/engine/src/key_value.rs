@@ -3,12 +3,12 @@
 //! A key is two documents that are always written together: what is told of it, which is small and decides whether a change may happen, and
 //! the value.
 
-use crate::Error;
 use crate::committer::Committer;
 use crate::meters::Meters;
 use crate::ports::{
     Clock, CommitError, DocumentKind, DocumentWrite, Entropy, Expect, Expected, Page, Store, Transition,
 };
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -176,7 +176,7 @@ impl KeyValues {
         }
         let limit = limit.clamp(1, KV_PAGE);
         let page = Page { after, limit: limit + 1 };
-        let mut found = self.store.documents(tenant, DocumentKind::KeyFacts, prefix, page).await?;
+        let mut found = sound::listed(&*self.store, (tenant, DocumentKind::KeyFacts), prefix, page).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let items = found.into_iter().map(|(key, bytes)| read(&bytes).map(|facts| (key, facts)));

@@ -52,6 +52,7 @@ mod schedules;
 pub mod schema;
 mod scrub;
 mod secrets;
+mod sound;
 mod starting;
 mod subscriptions;
 mod supervisor;

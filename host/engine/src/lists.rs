@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::ports::{ExecutionFilter, ExecutionKey, ListPlace, RecordStatus, Summary};
-use crate::{Error, codec, records};
+use crate::{Error, codec, records, sound};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use stepwell_core::ids::TenantId;
@@ -70,6 +70,8 @@ pub struct ListRequest {
 pub struct Executions {
     /// Executions as the API shows them, without `steps` and `result`.
     pub items: Vec<Value>,
+    /// Ids of those that would stand among them, if they could be read.
+    pub damaged: Vec<String>,
     /// Where the next part begins, if there may be one. Also a part with few items, or none, may have a next one.
     pub next: Option<ListPlace>,
 }
@@ -83,7 +85,7 @@ impl Engine {
         let stored = |statuses: &BTreeSet<ShownStatus>| statuses.iter().flat_map(|s| s.stored()).copied().collect();
         let statuses = request.statuses.as_ref().map(stored);
         let filter = ExecutionFilter { workflow: request.workflow.clone(), statuses, since: request.since };
-        let (mut items, mut next) = (Vec::new(), request.after);
+        let (mut items, mut damaged, mut next) = (Vec::new(), Vec::new(), request.after);
         for _ in 0..CALLS {
             let room = request.limit.saturating_sub(items.len());
             let page = self.inner.ports.store.executions(tenant, &filter, next, room).await?;
@@ -92,15 +94,19 @@ impl Engine {
                 self.inner.committer.settled().await;
             }
             for (key, summary) in page.items {
-                let item = self.listed(key, summary).await?;
-                items.extend(item.filter(|item| request.takes(item)));
+                match sound::line(self.listed(key, summary).await)? {
+                    Some(item) => items.extend(item.filter(|item| request.takes(item))),
+                    None => damaged.push(key.id.to_string()),
+                }
             }
+            sound::left_out(&page.damaged);
+            damaged.extend(page.damaged.iter().filter_map(|one| Some(one.execution?.id.to_string())));
             next = page.next;
             if next.is_none() || items.len() >= request.limit {
                 break;
             }
         }
-        Ok(Executions { items, next })
+        Ok(Executions { items, damaged, next })
     }
 
     /// `None` if it has gone.

@@ -2,10 +2,10 @@
 //! that logged nothing leaves nothing. Lines of attempts whose end came too late to count, or that were lost with the process, are not
 //! kept, nor those of direct calls.
 
-use crate::Error;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::ports::{DocumentKind, DocumentWrite, ExecutionKey, Expect, LogLine, Page, StoreError};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -181,7 +181,7 @@ impl Engine {
         after: Option<String>,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
         let (prefix, page) = (format!("{}/", execution.id), Page { after, limit: READ_AT_ONCE });
-        self.inner.ports.store.documents(execution.tenant, DocumentKind::Log, &prefix, page).await
+        sound::listed(&*self.inner.ports.store, (execution.tenant, DocumentKind::Log), &prefix, page).await
     }
 
     /// What an execution's functions logged, of one step or of all, in the order in which their attempts ended.

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use stepwell_core::ids::{ExecutionId, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    ExecutionFilter, ExecutionKey, ExecutionList, LIST_LOOKS, ListPlace, RecordStatus, StoreError, Summary,
+    Damage, ExecutionFilter, ExecutionKey, ExecutionList, LIST_LOOKS, ListPlace, RecordStatus, StoreError, Summary,
 };
 
 impl Reader<'_> {
@@ -45,19 +45,23 @@ impl Reader<'_> {
         after: Option<ListPlace>,
         limit: usize,
     ) -> Result<ExecutionList, StoreError> {
-        let (mut items, mut last) = (Vec::new(), after);
+        let (mut items, mut damaged, mut last) = (Vec::new(), Vec::new(), after);
         let mut lists = self.lists(tenant, filter, after);
         for looked in 0.. {
             let Some(place) = next(&mut lists)? else { break };
             if items.len() >= limit.max(1) || looked == LIST_LOOKS {
-                return Ok(ExecutionList { items, next: last });
+                return Ok(ExecutionList { items, damaged, next: last });
             }
             last = Some(place);
             let key = ExecutionKey { tenant, id: place.id };
             // An index may be ahead of what the record said a moment ago.
-            items.extend(self.summary(key)?.filter(|found| filter.takes(found)).map(|found| (key, found)));
+            match self.summary(key) {
+                Ok(found) => items.extend(found.filter(|found| filter.takes(found)).map(|found| (key, found))),
+                Err(StoreError::Damaged { at, what }) => damaged.push(Damage { at, what, execution: Some(key) }),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(ExecutionList { items, next: None })
+        Ok(ExecutionList { items, damaged, next: None })
     }
 
     pub(crate) fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError> {

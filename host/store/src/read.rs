@@ -8,7 +8,12 @@ use crate::value::{Body, Kind, damaged, decode, decode_record};
 use bytes::Bytes;
 use std::ops::Bound;
 use stepwell_core::ids::{Digest, Shard, TenantId};
-use stepwell_engine::ports::{DocumentKind, ExecutionKey, Line, Page, Record, StoreError, Summary};
+use stepwell_engine::ports::{
+    Damage, DocumentKind, DocumentList, ExecutionKey, Line, Page, Record, StoreError, Summary,
+};
+
+/// A list passes over so many damaged documents; a store with more of them in one place is no store any more.
+const DAMAGED: usize = 1_000;
 
 /// The tree and the files, for blocking reads.
 pub(crate) struct Reader<'a> {
@@ -97,27 +102,60 @@ impl Reader<'_> {
 
     pub(crate) fn documents(
         &self,
-        (tenant, kind): (TenantId, DocumentKind),
+        of: (TenantId, DocumentKind),
         prefix: &str,
         page: &Page,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        self.each(of, prefix, page.after.as_deref()).take(page.limit).collect()
+    }
+
+    /// Passes over what is damaged.
+    pub(crate) fn list(
+        &self,
+        of: (TenantId, DocumentKind),
+        prefix: &str,
+        page: &Page,
+    ) -> Result<DocumentList, StoreError> {
+        let mut list = DocumentList::default();
+        for document in self.each(of, prefix, page.after.as_deref()) {
+            match document {
+                Ok(document) => list.items.push(document),
+                Err(StoreError::Damaged { at, what }) if list.damaged.len() < DAMAGED => {
+                    list.damaged.push(Damage { at, what, execution: None });
+                }
+                Err(error) => return Err(error),
+            }
+            if list.items.len() >= page.limit {
+                break;
+            }
+        }
+        Ok(list)
+    }
+
+    /// The documents whose keys start so, behind this key.
+    fn each(
+        &self,
+        (tenant, kind): (TenantId, DocumentKind),
+        prefix: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = Result<(String, Bytes), StoreError>> {
         let keys = Keys::of(tenant);
-        let (table, first) = (keys.document(kind, ""), keys.document(kind, prefix));
-        let start = match &page.after {
-            Some(after) if after.as_str() >= prefix => Bound::Excluded(keys.document(kind, after)),
+        let (table, first) = (keys.document(kind, "").len(), keys.document(kind, prefix));
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(keys.document(kind, after)),
             _ => Bound::Included(first.clone()),
         };
         let found = self.tree.range::<Vec<u8>, _>((start, Bound::Unbounded));
-        let found = found.take_while(|pair| pair.as_ref().map_or(true, |(key, _)| key.starts_with(&first)));
-        let documents = found.take(page.limit).map(|pair| {
+        let found = found.take_while(move |pair| pair.as_ref().map_or(true, |(key, _)| key.starts_with(&first)));
+        found.map(move |pair| {
             let (key, stored) = pair.map_err(unavailable)?;
-            let name = std::str::from_utf8(key.get(table.len()..).unwrap_or_default())
-                .map_err(|_| damaged(place(tenant, kind, prefix), "a key here is not text"))?;
+            let name = key.get(table..).unwrap_or_default();
+            let lossy = || place(tenant, kind, &String::from_utf8_lossy(name));
+            let name = std::str::from_utf8(name).map_err(|_| damaged(lossy(), "its key is not text"))?;
             let at = || place(tenant, kind, name);
             let value = self.fetch(tenant, decode(Kind::Document, &stored, at)?, at)?;
             Ok((name.to_owned(), value))
-        });
-        documents.collect()
+        })
     }
 
     pub(crate) fn blob(&self, tenant: TenantId, digest: Digest) -> Result<Option<Bytes>, StoreError> {

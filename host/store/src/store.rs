@@ -22,8 +22,8 @@ use std::thread::JoinHandle;
 use stepwell_core::ids::{Digest, Shard, TenantId};
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    CommitError, DiskUse, DocumentKind, Erased, Erasure, ExecutionFilter, ExecutionKey, ExecutionList, Lease, Line,
-    ListPlace, Page, Record, RecordStatus, ScrubPlace, Scrubbed, Store, StoreError, Transition,
+    CommitError, DiskUse, DocumentKind, DocumentList, Erased, Erasure, ExecutionFilter, ExecutionKey, ExecutionList,
+    Lease, Line, ListPlace, Page, Record, RecordStatus, ScrubPlace, Scrubbed, Store, StoreError, Transition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -232,6 +232,17 @@ impl Store for SledStore {
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
         let prefix = prefix.to_owned();
         self.read(move |reader| reader.documents((tenant, kind), &prefix, &page)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        kind: DocumentKind,
+        prefix: &str,
+        page: Page,
+    ) -> Result<DocumentList, StoreError> {
+        let prefix = prefix.to_owned();
+        self.read(move |reader| reader.list((tenant, kind), &prefix, &page)).await
     }
 
     async fn put_blob(&self, tenant: TenantId, bytes: Bytes) -> Result<Digest, StoreError> {

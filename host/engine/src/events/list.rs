@@ -2,9 +2,9 @@
 
 use super::keys::{self, END};
 use super::{Effect, Outcomes, Published};
-use crate::Error;
 use crate::engine::Engine;
 use crate::ports::{DocumentKind, Page};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
@@ -133,7 +133,8 @@ impl Engine {
                 return Ok(part);
             }
             part.next = Some(place.clone());
-            let Some(event) = self.kept(tenant, keys::id_at(&place)).await? else { continue };
+            let event = sound::line(self.kept(tenant, keys::id_at(&place)).await)?.flatten();
+            let Some(event) = event else { continue };
             bytes += event.event.as_str().len();
             part.items.push(event.event);
         }
@@ -161,7 +162,7 @@ impl Engine {
         let (mut places, mut looked) = (Vec::new(), 0);
         loop {
             let page = Page { after: after.take(), limit: PAGE };
-            let found = self.inner.ports.store.documents(tenant, walk.kind, &walk.prefix, page).await?;
+            let found = sound::listed(&*self.inner.ports.store, (tenant, walk.kind), &walk.prefix, page).await?;
             let is_last = found.len() < PAGE;
             for (key, facts) in found {
                 let place = key.strip_prefix(&walk.prefix).unwrap_or_default();

@@ -155,12 +155,12 @@ impl Disk {
         let (mut items, mut last) = (Vec::new(), after);
         for (looked, (place, key, summary)) in found.into_iter().enumerate() {
             if items.len() >= limit.max(1) || looked == LIST_LOOKS {
-                return ExecutionList { items, next: last };
+                return ExecutionList { items, damaged: Vec::new(), next: last };
             }
             last = Some(place);
             items.extend(filter.takes(&summary).then_some((key, summary)));
         }
-        ExecutionList { items, next: None }
+        ExecutionList { items, damaged: Vec::new(), next: None }
     }
 
     /// Table by table.

@@ -1,6 +1,6 @@
 //! Lists of executions: what is wanted, where a list goes on, and what it shows.
 
-use super::{ExecutionKey, RecordStatus};
+use super::{Damage, ExecutionKey, RecordStatus};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use stepwell_core::ids::ExecutionId;
@@ -49,8 +49,19 @@ pub struct Summary {
 pub struct ExecutionList {
     /// In their order.
     pub items: Vec<(ExecutionKey, Summary)>,
+    /// Those that would stand among them, if their records could be read.
+    pub damaged: Vec<Damage>,
     /// After which place the list goes on; `None`: it does not.
     pub next: Option<ListPlace>,
+}
+
+/// Documents, as far as they can be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DocumentList {
+    /// In the order of their keys.
+    pub items: Vec<(String, Bytes)>,
+    /// Those that were passed over.
+    pub damaged: Vec<Damage>,
 }
 
 impl ExecutionFilter {

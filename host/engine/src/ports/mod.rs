@@ -19,7 +19,7 @@ pub use host::{
     Answer, Ask, Draft, Expected, HTTP_REQUEST_BYTES, Host, HttpBody, HttpFault, HttpFaultKind, HttpRequest,
     HttpResponse, HttpTimeouts, NoHost, Refusal, Refused, SecretText,
 };
-pub use listing::{ExecutionFilter, ExecutionList, LIST_LOOKS, ListPlace, Summary};
+pub use listing::{DocumentList, ExecutionFilter, ExecutionList, LIST_LOOKS, ListPlace, Summary};
 pub use notes::{Note, NoteSlot, Notes};
 pub use runtime::{
     Artifact, ComponentSource, Fault, Form, FunctionMeta, Invocation, InvocationContext, InvocationLimits, Kind,

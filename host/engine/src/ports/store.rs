@@ -5,7 +5,7 @@
 
 #[cfg(doc)]
 use super::LIST_LOOKS;
-use super::{Erased, Erasure, ExecutionFilter, ExecutionList, ListPlace, ScrubPlace, Scrubbed, Summary};
+use super::{DocumentList, Erased, Erasure, ExecutionFilter, ExecutionList, ListPlace, ScrubPlace, Scrubbed, Summary};
 use bytes::Bytes;
 use stepwell_core::ids::{Digest, ExecutionId, NAME_BYTES, Shard, TenantId};
 use stepwell_core::time::Timestamp;
@@ -399,7 +399,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<(Timestamp, ExecutionKey)>, StoreError>;
 
     /// At most `limit` (at least 1) executions of a tenant, the newest first, after the given place. One call looks at no more than
-    /// [`LIST_LOOKS`] executions: it may show fewer than there are, and none, and still say where to go on.
+    /// [`LIST_LOOKS`] executions: it may show fewer than there are, and none, and still say where to go on. It goes on past damaged records.
     async fn executions(
         &self,
         tenant: TenantId,
@@ -422,6 +422,18 @@ pub trait Store: Send + Sync + 'static {
         prefix: &str,
         page: Page,
     ) -> Result<Vec<(String, Bytes)>, StoreError>;
+
+    /// As [`Store::documents`], for lists that somebody looks at: it goes on past damaged ones, so that fewer than `limit` readable ones still
+    /// mean that there are no more. What something is decided by is asked for with [`Store::documents`], which refuses.
+    async fn list(
+        &self,
+        tenant: TenantId,
+        kind: DocumentKind,
+        prefix: &str,
+        page: Page,
+    ) -> Result<DocumentList, StoreError> {
+        Ok(DocumentList { items: self.documents(tenant, kind, prefix, page).await?, damaged: Vec::new() })
+    }
 
     /// Keeps bytes under their SHA-256, durable on return. The same bytes again cost nothing.
     async fn put_blob(&self, tenant: TenantId, bytes: Bytes) -> Result<Digest, StoreError>;

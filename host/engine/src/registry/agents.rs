@@ -3,9 +3,9 @@
 use super::revisions::changed_by_others;
 use super::workflows::slug;
 use super::{CHANGES_AT_ONCE, Precondition, Registry, Tombstone, read, removal, write};
-use crate::Error;
 use crate::ports::{CommitError, DocumentKind, Expect, Transition};
 use crate::schema::Schema;
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -178,7 +178,7 @@ impl Registry {
     /// The store's.
     pub async fn agents(&self, tenant: TenantId) -> Result<Vec<Agent>, Error> {
         let all = self.all(tenant, DocumentKind::Agent, self.allowances.limits().agents).await?;
-        all.iter().map(|(_, bytes)| read(bytes)).collect()
+        all.iter().filter_map(|(_, bytes)| sound::line(read(bytes)).transpose()).collect()
     }
 
     /// Deletes an agent. Its version numbers are not given again.

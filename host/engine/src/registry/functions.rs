@@ -2,8 +2,8 @@
 
 use super::revisions::changed_by_others;
 use super::{CHANGES_AT_ONCE, LISTED, Precondition, Registry, numbered, read, removal, write};
-use crate::Error;
 use crate::ports::{Artifact, DocumentKind, Expect, Form, FunctionMeta, Kind, Prepared, Transition, Uploading};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -357,7 +357,7 @@ impl Registry {
     /// The store's.
     pub async fn functions(&self, tenant: TenantId) -> Result<Vec<Function>, Error> {
         let all = self.all(tenant, DocumentKind::Function, LISTED.max(self.allowances.of(tenant).functions)).await?;
-        all.iter().map(|(_, bytes)| read(bytes)).collect()
+        all.iter().filter_map(|(_, bytes)| sound::line(read(bytes)).transpose()).collect()
     }
 }
 

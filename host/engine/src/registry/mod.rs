@@ -25,7 +25,6 @@ pub use versions::VersionPage;
 pub(crate) use webhook_secrets::reference;
 pub use workflows::StoredWorkflow;
 
-use crate::Error;
 use crate::admitting::no_room;
 use crate::committer::Committer;
 use crate::meters::Meters;
@@ -33,6 +32,7 @@ use crate::ports::{Clock, DocumentKind, DocumentWrite, Expect, Page, Runtime, St
 use crate::schedules::Dues;
 use crate::secrets::Keyring;
 use crate::tenant_limits::Allowances;
+use crate::{Error, sound};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,16 +108,16 @@ impl Registry {
         }
     }
 
-    /// All documents of a kind, at most `most` and one more.
     /// Whether a tenant may keep more.
     fn check_stored(&self, tenant: TenantId) -> Result<(), Error> {
         let stored = self.meters.read(tenant, self.clock.now()).stored;
         no_room(&self.allowances.of(tenant), stored).map_or(Ok(()), Err)
     }
 
+    /// All documents of a kind, at most `most` and one more, without damaged ones.
     async fn all(&self, tenant: TenantId, kind: DocumentKind, most: usize) -> Result<Vec<(String, Bytes)>, Error> {
         let page = Page { after: None, limit: most + 1 };
-        Ok(self.store.documents(tenant, kind, "", page).await?)
+        Ok(sound::listed(&*self.store, (tenant, kind), "", page).await?)
     }
 
     /// What a deleted workflow or function left: its bytes, and its last number; 0 if there was none.

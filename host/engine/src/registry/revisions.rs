@@ -6,8 +6,8 @@
 use super::webhook_secrets::Hidden;
 use super::workflows::{Document, RESERVED, StoredWorkflow, check, checked_and_hidden, given_id, named, object};
 use super::{CHANGES_AT_ONCE, Precondition, Registry, Tombstone, numbered, read, removal, write};
-use crate::Error;
 use crate::ports::{CommitError, DocumentKind, Expect, Page, Transition};
+use crate::{Error, sound};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use stepwell_core::ids::{TenantId, is_valid_name};
@@ -169,7 +169,8 @@ impl Registry {
         loop {
             let wanted = READ_AT_ONCE.min(limit + 1 - items.len());
             let page = Page { after: Some(numbered(id, last)), limit: wanted };
-            let found = self.store.documents(tenant, DocumentKind::WorkflowRevision, &format!("{id}/"), page).await?;
+            let found =
+                sound::listed(&*self.store, (tenant, DocumentKind::WorkflowRevision), &format!("{id}/"), page).await?;
             for (_, bytes) in &found {
                 let document: Document = read(bytes)?;
                 if items.len() == limit {

@@ -1,8 +1,8 @@
 //! Which workflows have a trigger for a type of events: looked up, not searched for. It follows the definitions, change by change.
 
 use super::Registry;
-use crate::Error;
 use crate::ports::{DocumentKind, Page};
+use crate::{Error, sound};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stepwell_core::definition::{Workflow, type_matches};
@@ -144,7 +144,7 @@ impl Registry {
         let (mut known, mut after) = (Known::default(), None);
         loop {
             let page = Page { after: after.take(), limit: PAGE };
-            let found = self.store.documents(tenant, DocumentKind::Workflow, "", page).await?;
+            let found = sound::listed(&*self.store, (tenant, DocumentKind::Workflow), "", page).await?;
             let Some((last, _)) = found.last() else { return Ok(known) };
             after = Some(last.clone());
             for (id, _) in &found {

@@ -5,8 +5,8 @@
 
 use super::revisions::changed_by_others;
 use super::{CHANGES_AT_ONCE, Function, Precondition, Registry, Tombstone, numbered, read, removal, write};
-use crate::Error;
 use crate::ports::{CommitError, DocumentKind, Expect, Page, Transition};
+use crate::{Error, sound};
 use std::sync::Arc;
 use stepwell_core::ids::{TenantId, is_valid_name};
 
@@ -39,7 +39,8 @@ impl Registry {
         }
         let limit = limit.clamp(1, VERSIONS_PAGE);
         let page = Page { after: Some(numbered(id, after)), limit: limit + 1 };
-        let found = self.store.documents(tenant, DocumentKind::FunctionVersion, &format!("{id}/"), page).await?;
+        let found =
+            sound::listed(&*self.store, (tenant, DocumentKind::FunctionVersion), &format!("{id}/"), page).await?;
         let items: Result<Vec<Function>, Error> = found.iter().take(limit).map(|(_, bytes)| read(bytes)).collect();
         let items = items?;
         if items.is_empty() && after == 0 {

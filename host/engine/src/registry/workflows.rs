@@ -262,7 +262,7 @@ impl Registry {
         {
             match self.workflow(tenant, &id).await {
                 Ok(stored) => all.push(stored),
-                Err(Error::NotFound { .. }) => {} // deleted a moment ago
+                Err(Error::NotFound { .. } | Error::Broken) => {} // deleted a moment ago, or damaged, which the log says
                 Err(other) => return Err(other),
             }
         }

@@ -2,9 +2,9 @@
 
 use super::documents::{Mark, Stored, of_schedule, owner, read, removal};
 use super::{Clockwork, ScheduleKey};
-use crate::Error;
 use crate::engine::Engine;
 use crate::ports::{DocumentKind, DocumentWrite, Expect, Page, Transition};
+use crate::{Error, sound};
 use bytes::Bytes;
 use std::sync::PoisonError;
 use stepwell_core::ids::TenantId;
@@ -85,7 +85,7 @@ impl Engine {
         let mut after = None;
         loop {
             let page = Page { after: after.take(), limit: PAGE };
-            let found = store.documents(tenant, DocumentKind::Schedule, "", page).await?;
+            let found = sound::listed(&**store, (tenant, DocumentKind::Schedule), "", page).await?;
             let Some((last, _)) = found.last() else { break };
             after = Some(last.clone());
             for (id, bytes) in found {

@@ -2,9 +2,9 @@
 
 use super::documents::{Stored, is_schedule_id, of_workflow, read};
 use super::settle::LINES;
-use crate::Error;
 use crate::engine::Engine;
 use crate::ports::{DocumentKind, Page};
+use crate::{Error, sound};
 use serde_json::{Value, json};
 use stepwell_core::ids::{TenantId, is_valid_name};
 use stepwell_core::schedule::Timetable;
@@ -49,7 +49,8 @@ impl Engine {
             None => String::new(),
         };
         let page = Page { after: query.after.clone(), limit: query.limit + 1 };
-        let mut found = self.inner.ports.store.documents(tenant, DocumentKind::Schedule, &prefix, page).await?;
+        let mut found =
+            sound::listed(&*self.inner.ports.store, (tenant, DocumentKind::Schedule), &prefix, page).await?;
         let more = found.len() > query.limit;
         found.truncate(query.limit);
         let next = found.last().filter(|_| more).map(|(id, _)| id.clone());

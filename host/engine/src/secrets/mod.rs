@@ -13,9 +13,9 @@ pub(crate) use redact::Redactor;
 pub(crate) use seal::Sealed;
 pub use seal::{NoKey, SealingKey};
 
-use crate::Error;
 use crate::committer::Committer;
 use crate::ports::{Clock, CommitError, DocumentKind, DocumentWrite, Expect, Page, Store, Transition};
+use crate::{Error, sound};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -169,7 +169,7 @@ impl Secrets {
     pub async fn list(&self, tenant: TenantId, after: Option<String>, most: usize) -> Result<SecretList, Error> {
         let limit = most.clamp(1, SECRETS_PAGE);
         let page = Page { after, limit: limit + 1 };
-        let stored = self.store.documents(tenant, DocumentKind::Secret, "", page).await?;
+        let stored = sound::listed(&*self.store, (tenant, DocumentKind::Secret), "", page).await?;
         let items = stored.iter().take(limit).map(|(name, bytes)| Ok(read(bytes)?.facts(name)));
         let items: Vec<SecretFacts> = items.collect::<Result<_, Error>>()?;
         let next = if stored.len() > limit { items.last().map(|last| last.name.clone()) } else { None };

@@ -2,9 +2,9 @@
 
 use super::arrival::read;
 use super::{Delivery, Event, keys};
-use crate::Error;
 use crate::engine::Engine;
 use crate::ports::{DocumentKind, Page};
+use crate::{Error, sound};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stepwell_core::ids::TenantId;
@@ -87,7 +87,8 @@ impl Engine {
         let mut looked = 0;
         loop {
             let page = Page { after: after.take(), limit: PAGE };
-            let found = self.inner.ports.store.documents(tenant, DocumentKind::WebhookDelivery, "", page).await?;
+            let found =
+                sound::listed(&*self.inner.ports.store, (tenant, DocumentKind::WebhookDelivery), "", page).await?;
             let is_last = found.len() < PAGE;
             for (place, bytes) in found {
                 let delivery: Delivery = read(&bytes)?;

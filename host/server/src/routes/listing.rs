@@ -42,14 +42,15 @@ pub struct ListParameters {
     limit: Option<String>,
 }
 
-/// `GET /workflows/executions`: `{items, nextCursor}`, the newest first, and the next part as `Link`. `status` is one word or several with
+/// `GET /workflows/executions`: `{items, nextCursor}`, the newest first, and the next part as `Link`; with `damaged`, if records in this part
+/// cannot be read. `status` is one word or several with
 /// commas between them, `since` RFC 3339.
 #[utoipa::path(
     get,
     path = "/workflows/executions",
     tag = "executions",
     params(ListParameters),
-    responses((status = 200, description = "A part of the list", body = shapes::Part<shapes::Listed>))
+    responses((status = 200, description = "A part of the list", body = shapes::ListedExecutions))
 )]
 pub async fn executions(
     State(app): State<App>,
@@ -65,13 +66,21 @@ pub async fn executions(
         limit: query.limit.as_deref().map_or(Ok(PART), limit)?,
     };
     let part = app.engine().executions(caller.tenant, &request).await?;
-    let next = part.next.map(cursor);
-    page(&part.items, next, &address)
+    let mut list = json!({"items": part.items});
+    if !part.damaged.is_empty() {
+        list["damaged"] = json!(part.damaged);
+    }
+    whole_page(list, part.next.map(cursor), &address)
 }
 
 /// A part of a list: `{items, nextCursor}`, and the next part as `Link`. `address` is the request's own.
 pub fn page(items: &impl Serialize, next: Option<String>, address: &Uri) -> Result<Response, ApiError> {
-    let mut response = json(StatusCode::OK, &json!({"items": items, "nextCursor": next}))?;
+    whole_page(json!({"items": items}), next, address)
+}
+
+fn whole_page(mut list: Value, next: Option<String>, address: &Uri) -> Result<Response, ApiError> {
+    list["nextCursor"] = json!(next);
+    let mut response = json(StatusCode::OK, &list)?;
     let link = next
         .and_then(|next| HeaderValue::from_str(&link(address.path(), address.query().unwrap_or_default(), &next)).ok());
     response.headers_mut().extend(link.map(|link| (header::LINK, link)));

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use stepwell_core::ids::ExecutionId;
 use stepwell_core::time::Timestamp;
 use stepwell_engine::ports::{
-    Claim, CommitError, ExecutionKey, Expect, Lease, Line, ListPlace, Page, Record, RecordStatus, Store, StoreError,
-    Transition,
+    Claim, CommitError, ExecutionFilter, ExecutionKey, Expect, Lease, Line, ListPlace, Page, Record, RecordStatus,
+    Store, StoreError, Transition,
 };
 
 fn key() -> ExecutionKey {
@@ -55,6 +55,14 @@ async fn a_changed_value_is_damage_with_its_place() {
     damaged_at(store.journal(key(), 0, 9).await, "line 0 of the journal");
     damaged_at(store.document(TENANT, KIND, "name").await, "\"name\"");
     damaged_at(store.documents(TENANT, KIND, "", Page { after: None, limit: 9 }).await, "\"name\"");
+    // Lists that somebody looks at go on.
+    assert_eq!(commit(&store, put("other", Bytes::from_static(b"v"))).await, Ok(()));
+    let list = store.list(TENANT, KIND, "", Page { after: None, limit: 1 }).await.unwrap();
+    assert_eq!((list.items.len(), &*list.items[0].0, list.damaged.len()), (1, "other", 1));
+    let list = store.list(TENANT, KIND, "name", Page { after: None, limit: 9 }).await.unwrap();
+    assert!(list.items.is_empty() && list.damaged[0].at.contains("\"name\""), "{list:?}");
+    let list = store.executions(TENANT, &ExecutionFilter::default(), None, 9).await.unwrap();
+    assert_eq!((list.items.len(), list.damaged[0].execution, list.next), (0, Some(key()), None));
     // Nor is anything decided by it.
     let mut expecting = put("name", Bytes::new());
     expecting.documents[0].expect = Expect::Value(Bytes::from_static(b"w"));

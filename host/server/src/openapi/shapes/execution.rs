@@ -54,6 +54,20 @@ pub struct LimitState {
     pub waiting: bool,
 }
 
+/// A part of a list of executions.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct ListedExecutions {
+    /// The newest first.
+    pub items: Vec<Listed>,
+    /// Send it as `cursor` to get the next part; null: this was the last.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+    /// The ids of those that are left out because what is stored of them is damaged.
+    #[schema(required = false)]
+    pub damaged: Option<Vec<String>>,
+}
+
 /// An execution in a list.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
