@@ -61,7 +61,7 @@ impl Stage {
             self.check_document(&document)?;
             writes.push((document.key, document.value));
         }
-        self.accept(tenant, writes, None);
+        self.accept(tenant, writes, None)?;
         self.forget(key);
         Ok(erased)
     }

@@ -10,6 +10,7 @@
 //! | `I` tenant, workflow, NUL, !created, execution | empty: list by workflow, newest first |
 //! | `d` tenant, kind, key | document |
 //! | `b` tenant, digest, a key of the above | empty: what has this key may name the file of this digest |
+//! | `n` tenant | how many executions have not ended |
 //! | `m` name | facts of the store itself, the only ones without a tenant |
 
 use stepwell_core::ids::{Digest, ExecutionId, Shard, TenantId};
@@ -22,6 +23,9 @@ pub(crate) const FORMAT: &[u8] = b"mformat";
 pub(crate) const STORE_ID: &[u8] = b"mid";
 /// How many transitions were ever written.
 pub(crate) const COMMITS: &[u8] = b"mcommits";
+
+/// The start of all keys of counts.
+pub(crate) const COUNTS: &[u8] = b"n";
 
 /// Builds the keys of one tenant; there is no other way to a key.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +100,13 @@ impl Keys {
         key
     }
 
-    /// The starts of all keys of the tenant, but for its wakes: what an execution has in a shard, and what has no shard.
+    /// How many of its executions have not ended.
+    pub(crate) fn counts(self) -> Vec<u8> {
+        self.start(b'n')
+    }
+
+    /// The starts of all keys of the tenant, but for its wakes: what follows from all others, what an execution has in a shard, and what has
+    /// no shard.
     pub(crate) fn all(self) -> impl Iterator<Item = Vec<u8>> {
         let sharded = (0..=u8::MAX).flat_map(move |shard| {
             [b'j', b'o', b'e'].map(|letter| {
@@ -105,7 +115,8 @@ impl Keys {
                 start
             })
         });
-        sharded.chain([b'i', b'I', b'd', b'b'].map(|letter| self.start(letter)))
+        let others = [b'i', b'I', b'd', b'b'].map(|letter| self.start(letter));
+        std::iter::once(self.counts()).chain(sharded).chain(others)
     }
 
     fn execution(self, letter: u8, id: ExecutionId) -> Vec<u8> {
@@ -136,6 +147,22 @@ pub(crate) fn parse_place(key: &[u8]) -> Option<ListPlace> {
     let place: &[u8; 24] = key.last_chunk()?;
     let (created, id) = (place.first_chunk()?, place.last_chunk()?);
     Some(ListPlace { created: Timestamp(!u64::from_be_bytes(*created)), id: ExecutionId::from_bytes(*id) })
+}
+
+/// The status, as a number, of the list that a key of [`in_list`] is in; `None` for other keys.
+pub(crate) fn parse_status(key: &[u8]) -> Option<u8> {
+    if key.first() == Some(&b'i') { key.get(5).copied() } else { None }
+}
+
+/// Whose list that is.
+pub(crate) fn tenant_of_list(key: &[u8]) -> Option<TenantId> {
+    Some(TenantId(u32::from_be_bytes(*key.get(1..)?.first_chunk()?)))
+}
+
+/// Whose a key of [`Keys::counts`] is.
+pub(crate) fn parse_counts(key: &[u8]) -> Option<TenantId> {
+    let (&b'n', tenant) = key.split_first()? else { return None };
+    Some(TenantId(u32::from_be_bytes(tenant.try_into().ok()?)))
 }
 
 /// Where this wake would be among those of a shard that may not be its own.

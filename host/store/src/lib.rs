@@ -23,6 +23,7 @@ mod ballast;
 mod check;
 mod collect;
 mod committer;
+mod counts;
 mod durability;
 mod erase;
 mod export;

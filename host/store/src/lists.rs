@@ -1,5 +1,6 @@
 //! Walking the indexes: what is due, and lists of executions.
 
+use crate::counts::count_of;
 use crate::keys::{self, Keys};
 use crate::read::{Reader, unavailable};
 use crate::value::{damaged, decode_record};
@@ -65,6 +66,9 @@ impl Reader<'_> {
     }
 
     pub(crate) fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError> {
+        if let Some(known) = count_of(self.tree, tenant, status) {
+            return known;
+        }
         let of_status = self.tree.scan_prefix(Keys::of(tenant).of_status(status)).keys();
         of_status.map(|key| key.map(|_| 1).map_err(unavailable)).sum()
     }

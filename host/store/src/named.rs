@@ -1,6 +1,6 @@
 //! What a key names: the way back from [`crate::keys`], for whoever walks through a whole store.
 
-use crate::keys::{parse_open, parse_place, parse_record, parse_wake};
+use crate::keys::{self, parse_open, parse_place, parse_record, parse_wake};
 use stepwell_core::ids::TenantId;
 use stepwell_engine::ports::ExecutionKey;
 
@@ -15,7 +15,7 @@ pub(crate) enum Named {
     Reference(TenantId),
     /// Whose, the number of its kind, its key.
     Document(TenantId, u8, String),
-    /// A fact of the store itself.
+    /// A fact of the store itself, or a count of what is in it.
     Meta,
 }
 
@@ -74,6 +74,7 @@ pub(crate) fn named(key: &[u8]) -> Option<Named> {
         }
         b'b' => key.get(37..).filter(|value| !value.is_empty()).and_then(|_| Some(Named::Reference(tenant(key)?))),
         b'm' => Some(Named::Meta),
+        b'n' => keys::parse_counts(key).map(|_| Named::Meta),
         _ => None,
     }
 }

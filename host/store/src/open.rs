@@ -20,7 +20,8 @@ use stepwell_engine::ports::StoreError;
 
 /// The layout of keys and values that this program writes. It reads all up to it: format 1 is this one without parked
 /// executions, wakes and outlines, which an older program would not find; format 2 is without rows for what names files, which it would not
-/// write; format 3 is without values of several journal lines, which it would take for damage.
+/// write; format 3 is without values of several journal lines, which it would take for damage, and without counts of executions, which it
+/// would not keep.
 pub(crate) const FORMAT: u32 = 4;
 /// The first format with rows for what names files.
 const REFERENCES: u32 = 3;

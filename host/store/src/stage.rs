@@ -1,6 +1,7 @@
 //! The rules of the port, applied to a batch that is being put together: each transition is checked against the tree
 //! and against what earlier ones of the batch will write.
 
+use crate::counts::Counts;
 use crate::freeze;
 use crate::indexes::indexes;
 use crate::keys::{self, Keys};
@@ -33,12 +34,14 @@ pub(crate) struct Stage {
     /// The sequence number that comes next in recently written journals, staged lines included.
     next: HashMap<ExecutionKey, u32>,
     commits: u64,
+    counts: Counts,
     out: freeze::Writes,
 }
 
 impl Stage {
     pub(crate) fn new(tree: sled::Db, commits: u64, out: freeze::Writes) -> Self {
-        Self { out, tree, writes: HashMap::new(), transitions: 0, bytes: 0, next: HashMap::new(), commits }
+        let (writes, next, counts) = (HashMap::new(), HashMap::new(), Counts::default());
+        Self { out, tree, writes, transitions: 0, bytes: 0, next, commits, counts }
     }
 
     /// How many transitions were ever accepted.
@@ -63,8 +66,7 @@ impl Stage {
             self.check_document(&document)?;
             writes.push((document.key, document.value));
         }
-        self.accept(transition.tenant, writes, next);
-        Ok(())
+        self.accept(transition.tenant, writes, next)
     }
 
     /// Writes the batch, if it holds anything. It is not durable yet.
@@ -80,7 +82,13 @@ impl Stage {
     }
 
     /// Takes what was checked into the batch.
-    pub(crate) fn accept(&mut self, tenant: TenantId, mut writes: Writes, next: Option<(ExecutionKey, u32)>) {
+    pub(crate) fn accept(
+        &mut self,
+        tenant: TenantId,
+        mut writes: Writes,
+        next: Option<(ExecutionKey, u32)>,
+    ) -> Result<(), CommitError> {
+        self.counts.follow(&self.tree, tenant, &mut writes)?;
         let named = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
             Some((Keys::of(tenant).reference(filed(value.as_deref()?)?, key), Some(Vec::new())))
         };
@@ -95,6 +103,7 @@ impl Stage {
         if let Some((key, seq)) = next {
             self.next.insert(key, seq);
         }
+        Ok(())
     }
 
     /// The journal of an execution is not what it was.

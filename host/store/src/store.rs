@@ -110,6 +110,11 @@ impl SledStore {
         self.blocking(|shared| read(Reader { tree: &shared.index.tree, files: &shared.files })).await?
     }
 
+    #[cfg(test)]
+    pub(crate) fn tree(&self) -> &sled::Db {
+        &self.shared.index.tree
+    }
+
     pub(crate) async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -22,6 +22,9 @@ const WRITERS: u8 = 16;
 /// A round ends at a random acknowledgement up to this one, some in the middle of the store's opening.
 const MOST_ACKNOWLEDGEMENTS: u64 = 600;
 
+/// An execution goes from one to the next with each line.
+const STATES: [RecordStatus; 3] = [RecordStatus::Unfinished, RecordStatus::Parked, RecordStatus::Completed];
+
 fn key(writer: u8) -> ExecutionKey {
     ExecutionKey { tenant: TenantId::DEFAULT, id: ExecutionId::new(u64::from(writer), [writer; 10]) }
 }
@@ -35,7 +38,7 @@ fn entry(writer: u8, seq: u32) -> Bytes {
 fn next(writer: u8, seq: u32) -> Transition {
     let key = key(writer);
     let record = Record {
-        status: RecordStatus::Unfinished,
+        status: STATES[seq as usize % STATES.len()],
         created: Timestamp(0),
         wake: None,
         workflow: "order".to_owned(),
@@ -132,6 +135,7 @@ fn verify(folder: &Path, acknowledged: &BTreeMap<u8, u32>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
     let store = SledStore::open(&SledConfig::new(folder)).expect("the store opens after a kill");
     runtime.block_on(async {
+        let mut of_state = BTreeMap::<RecordStatus, u64>::new();
         for writer in 0..WRITERS {
             let length = acknowledged.get(&writer).copied().unwrap_or(0);
             let journal = store.journal(key(writer), 0, usize::MAX).await.expect("the journal can be read");
@@ -140,7 +144,13 @@ fn verify(folder: &Path, acknowledged: &BTreeMap<u8, u32>) {
             let record = store.record(key(writer)).await.expect("the record can be read");
             // The record and the last line were written together, or not at all.
             let last = journal.last().map(|line| Bytes::copy_from_slice(&line.seq.to_be_bytes()));
+            record.iter().for_each(|record| *of_state.entry(record.status).or_default() += 1);
             assert_eq!(record.map(|record| record.body), last, "writer {writer}");
+        }
+        // So were the counts.
+        for state in STATES {
+            let counted = store.count(TenantId::DEFAULT, state).await;
+            assert_eq!(counted, Ok(of_state.get(&state).copied().unwrap_or(0)), "{state:?}");
         }
         assert_eq!(store.health().await, Ok(()));
     });

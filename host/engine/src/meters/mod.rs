@@ -1,7 +1,7 @@
 //! What each tenant uses and has used: counters in memory, from which starts are admitted and usage is told.
 //!
 //! Sums are written every few seconds and at a shutdown ([`Meters::unsaved`]): a crash loses the fuel, bytes and counts of the last seconds,
-//! never more. How many executions are unfinished is counted anew at each start, so that it is right whatever happened.
+//! never more. How many executions are unfinished is what the store says at each start, so that it is right whatever happened.
 
 mod pace;
 mod stored;

@@ -408,7 +408,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<ExecutionList, StoreError>;
 
-    /// How many executions of a tenant have this status. Walks through all of them: for a start of the server.
+    /// How many executions of a tenant have this status. May walk through all of them, but not through unfinished and parked ones: a start of the
+    /// server asks for those.
     async fn count(&self, tenant: TenantId, status: RecordStatus) -> Result<u64, StoreError>;
 
     /// One document.

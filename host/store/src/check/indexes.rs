@@ -13,6 +13,7 @@ impl Check<'_> {
     pub(super) fn expect_indexes(&mut self, of: ExecutionKey, summary: &Summary) -> Result<(), CheckError> {
         for key in indexes(of, summary) {
             if !self.store.tree().contains_key(&key).map_err(unavailable)? {
+                self.counts.seen(&key, true);
                 if self.repair {
                     self.changes.insert(key, Vec::new());
                 }
@@ -52,6 +53,7 @@ impl Check<'_> {
             },
         };
         if !follows {
+            self.counts.seen(key, false);
             if self.repair {
                 self.changes.remove(key);
             }

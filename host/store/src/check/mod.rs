@@ -2,6 +2,7 @@
 //!
 //! What follows from something else (index rows, the note of the progress, files that nothing names) can be made again; the rest is only told.
 
+mod counts;
 mod files;
 mod indexes;
 mod journals;
@@ -14,6 +15,7 @@ use crate::named::{Named, named};
 use crate::offline::Offline;
 use crate::read::unavailable;
 use crate::value::{Body, Kind, decode};
+use counts::Counts;
 use journals::Journal;
 use std::collections::HashSet;
 use std::io;
@@ -111,6 +113,7 @@ pub(super) struct Check<'a> {
     /// Changes that are written at the end.
     pub(super) changes: sled::Batch,
     journal: Option<Journal>,
+    counts: Counts,
 }
 
 impl Offline {
@@ -133,6 +136,7 @@ impl Offline {
             read: HashSet::new(),
             changes: sled::Batch::default(),
             journal: None,
+            counts: Counts::default(),
         };
         check.progress()?;
         for row in self.tree().iter() {
@@ -143,6 +147,7 @@ impl Offline {
             }
         }
         check.end_journal()?;
+        check.end_counts()?;
         check.files()?;
         if repair {
             self.apply(check.changes)?;
@@ -194,7 +199,10 @@ impl Check<'_> {
                 self.expect_indexes(*of, summary)?;
                 self.expect_journal(*of)?;
             }
-            (Named::Index(of), _) => self.expect_record(key, *of)?,
+            (Named::Index(of), _) => {
+                self.counts.seen(key, true);
+                self.expect_record(key, *of)?;
+            }
             _ => {}
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 mod checks;
 mod collecting;
+mod counting;
 mod damage;
 mod durable;
 mod files;
