@@ -13,14 +13,14 @@ use crate::value::{Body, Kind, decode, decode_record, encode, filed};
 use bytes::Bytes;
 use std::collections::HashMap;
 use stepwell_core::ids::TenantId;
-use stepwell_engine::ports::{CommitError, ExecutionKey, StoreError};
+use stepwell_engine::ports::{CommitError, ExecutionKey, RecordStatus, StoreError, Summary};
 
 /// The epoch of all shards of a store that no other host can write.
 pub(crate) const EPOCH: u64 = 1;
 /// A batch is written when it holds so many transitions or bytes: larger ones are slower (`storage.md`, 2.2).
 pub(crate) const BATCH_TRANSITIONS: usize = 128;
 pub(crate) const BATCH_BYTES: usize = 1 << 20;
-/// Executions whose next sequence number is remembered; then all are forgotten and looked up again.
+/// Executions of which something is remembered; then all are forgotten and looked up again.
 const REMEMBERED_EXECUTIONS: usize = 65_536;
 
 pub(crate) type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -33,15 +33,24 @@ pub(crate) struct Stage {
     bytes: usize,
     /// The sequence number that comes next in recently written journals, staged lines included.
     next: HashMap<ExecutionKey, u32>,
+    /// What recently written records that have not ended say of themselves, staged ones included; without outlines.
+    was: HashMap<ExecutionKey, Summary>,
     commits: u64,
     counts: Counts,
     out: freeze::Writes,
 }
 
+/// What a transition says of its execution, to be remembered once it is accepted.
+pub(crate) struct Learned {
+    key: ExecutionKey,
+    next: Option<u32>,
+    summary: Option<Summary>,
+}
+
 impl Stage {
     pub(crate) fn new(tree: sled::Db, commits: u64, out: freeze::Writes) -> Self {
-        let (writes, next, counts) = (HashMap::new(), HashMap::new(), Counts::default());
-        Self { out, tree, writes, transitions: 0, bytes: 0, next, commits, counts }
+        let (writes, next, was, counts) = (HashMap::new(), HashMap::new(), HashMap::new(), Counts::default());
+        Self { out, tree, writes, transitions: 0, bytes: 0, next, was, commits, counts }
     }
 
     /// How many transitions were ever accepted.
@@ -56,17 +65,17 @@ impl Stage {
     /// Adds a transition, or refuses it and leaves everything as it was.
     pub(crate) fn add(&mut self, transition: Prepared) -> Result<(), CommitError> {
         let mut writes = Writes::new();
-        let mut next = None;
+        let mut learned = None;
         if let Some(claim) = transition.claim {
             let key = ExecutionKey { tenant: transition.tenant, id: claim.id };
-            next = self.check_claim(key, &claim)?.map(|next| (key, next));
-            self.claim_writes(transition.tenant, claim, &mut writes)?;
+            let next = self.check_claim(key, &claim)?;
+            learned = Some(Learned { key, next, summary: self.claim_writes(key, claim, &mut writes)? });
         }
         for document in transition.documents {
             self.check_document(&document)?;
             writes.push((document.key, document.value));
         }
-        self.accept(transition.tenant, writes, next)
+        self.accept(transition.tenant, writes, learned)
     }
 
     /// Writes the batch, if it holds anything. It is not durable yet.
@@ -74,8 +83,9 @@ impl Stage {
         let writes: Vec<freeze::Write> = self.writes.drain().collect();
         let any = std::mem::take(&mut self.transitions) > 0;
         // Only here, so that those of staged lines are always remembered.
-        if self.next.len() >= REMEMBERED_EXECUTIONS {
+        if self.next.len().max(self.was.len()) >= REMEMBERED_EXECUTIONS {
             self.next.clear();
+            self.was.clear();
         }
         self.bytes = 0;
         if any { self.out.apply(&self.tree, writes) } else { Ok(()) }
@@ -86,7 +96,7 @@ impl Stage {
         &mut self,
         tenant: TenantId,
         mut writes: Writes,
-        next: Option<(ExecutionKey, u32)>,
+        learned: Option<Learned>,
     ) -> Result<(), CommitError> {
         self.counts.follow(&self.tree, tenant, &mut writes)?;
         let named = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| {
@@ -100,15 +110,30 @@ impl Stage {
         self.transitions += 1;
         self.bytes += writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.writes.extend(writes);
-        if let Some((key, seq)) = next {
-            self.next.insert(key, seq);
+        if let Some(learned) = learned {
+            self.learn(learned);
         }
         Ok(())
     }
 
-    /// The journal of an execution is not what it was.
+    fn learn(&mut self, Learned { key, next, summary }: Learned) {
+        if let Some(next) = next {
+            self.next.insert(key, next);
+        }
+        let Some(mut summary) = summary else { return };
+        if matches!(summary.status, RecordStatus::Completed | RecordStatus::Failed) {
+            // Seldom written again.
+            self.was.remove(&key);
+        } else {
+            summary.outline = Bytes::new();
+            self.was.insert(key, summary);
+        }
+    }
+
+    /// An execution is not what it was.
     pub(crate) fn forget(&mut self, key: ExecutionKey) {
         self.next.remove(&key);
+        self.was.remove(&key);
     }
 
     pub(crate) fn tree(&self) -> &sled::Db {
@@ -146,28 +171,34 @@ impl Stage {
         Ok(first.saturating_add(pack::count(&stored, || line_place(key, first))?))
     }
 
-    /// The writes of an execution: its lines, its record, and the indexes that follow from the record.
-    fn claim_writes(&self, tenant: TenantId, claim: PreparedClaim, writes: &mut Writes) -> Result<(), StoreError> {
-        let keys = Keys::of(tenant);
-        writes.extend(claim.rows.into_iter().map(|(seq, value)| (keys.line(claim.id, seq), Some(value))));
-        let Some((summary, value)) = claim.record else { return Ok(()) };
-        let record = keys.record(claim.id);
-        let old = self.get(&record)?.map(|stored| decode_record(&stored, || format!("the record of {}", claim.id)));
-        let of = ExecutionKey { tenant, id: claim.id };
-        match old.transpose()? {
-            Some((old, _)) if old == summary => {}
-            old => {
-                let was: Vec<_> = old.iter().flat_map(|(old, _)| indexes(of, old)).collect();
-                let mut is: Vec<_> = indexes(of, &summary).collect();
-                // A place that stays is not written again.
-                let gone: Vec<_> = was.iter().filter(|key| !is.contains(key)).cloned().collect();
-                is.retain(|key| !was.contains(key));
-                writes.extend(gone.into_iter().map(|key| (key, None)));
-                writes.extend(is.into_iter().map(|key| (key, Some(Vec::new()))));
-            }
-        }
+    /// The writes of an execution: its lines, its record, and the indexes that follow from the record. Answers what the record says of itself.
+    fn claim_writes(
+        &self,
+        of: ExecutionKey,
+        claim: PreparedClaim,
+        writes: &mut Writes,
+    ) -> Result<Option<Summary>, StoreError> {
+        let keys = Keys::of(of.tenant);
+        writes.extend(claim.rows.into_iter().map(|(seq, value)| (keys.line(of.id, seq), Some(value))));
+        let Some((summary, value)) = claim.record else { return Ok(None) };
+        let record = keys.record(of.id);
+        let was: Vec<_> = match self.was.get(&of) {
+            Some(old) => indexes(of, old).collect(),
+            None => match self.get(&record)? {
+                Some(stored) => {
+                    indexes(of, &decode_record(&stored, || format!("the record of {}", of.id))?.0).collect()
+                }
+                None => Vec::new(),
+            },
+        };
+        let mut is: Vec<_> = indexes(of, &summary).collect();
+        // A place that stays is not written again.
+        let gone: Vec<_> = was.iter().filter(|key| !is.contains(key)).cloned().collect();
+        is.retain(|key| !was.contains(key));
+        writes.extend(gone.into_iter().map(|key| (key, None)));
+        writes.extend(is.into_iter().map(|key| (key, Some(Vec::new()))));
         writes.push((record, Some(value)));
-        Ok(())
+        Ok(Some(summary))
     }
 
     pub(crate) fn check_document(&self, document: &PreparedDocument) -> Result<(), CommitError> {

@@ -109,8 +109,6 @@ async fn a_changed_or_missing_file_is_damage() {
 
 #[tokio::test]
 async fn the_indexes_hold_what_the_records_say() {
-    let place = Place::new();
-    let keys = Keys::of(TENANT);
     let changes = [
         (RecordStatus::Unfinished, "a"),
         (RecordStatus::Unfinished, "b"),
@@ -119,18 +117,41 @@ async fn the_indexes_hold_what_the_records_say() {
         (RecordStatus::Parked, "b"),
         (RecordStatus::Completed, "b"),
     ];
+    let place = Place::new();
     for (seq, (status, workflow)) in (0..).zip(changes) {
         let store = place.open();
         assert_eq!(commit(&store, step(seq, status, workflow)).await, Ok(()));
         drop(store);
-        let newest_first = ListPlace { created: Timestamp(5), id: key().id };
-        let mut expected =
-            [keys.of_status(status), keys.of_workflow(workflow)].map(|list| in_list(list, newest_first)).to_vec();
-        expected.extend((status == RecordStatus::Parked).then(|| keys.wake(Timestamp(9), key().id)));
-        expected.extend((status == RecordStatus::Unfinished).then(|| keys.open(key().id)));
-        expected.sort();
-        let found = place.plain_sled().iter().keys().map(Result::unwrap);
-        let found: Vec<_> = found.filter(|key| b"iIot".contains(&key[0])).map(|key| key.to_vec()).collect();
-        assert_eq!(found, expected, "after change {seq}");
+        assert_indexes(&place, status, workflow);
     }
+    // And by whoever remembers what it wrote: some in one batch, the others one by one.
+    for count in 1..=changes.len() {
+        for together in 0..=count {
+            let place = Place::new();
+            let store = place.open();
+            let steps = (0..).zip(&changes[..count]).map(|(seq, (status, workflow))| step(seq, *status, workflow));
+            let mut steps: Vec<_> = steps.collect();
+            let rest = steps.split_off(together);
+            assert!(store.commit(steps).await.iter().all(Result::is_ok));
+            for step in rest {
+                assert_eq!(commit(&store, step).await, Ok(()));
+            }
+            drop(store);
+            let (status, workflow) = changes[count - 1];
+            assert_indexes(&place, status, workflow);
+        }
+    }
+}
+
+/// The execution is where lists and starts look for one like this, and nowhere else.
+fn assert_indexes(place: &Place, status: RecordStatus, workflow: &str) {
+    let (keys, newest_first) = (Keys::of(TENANT), ListPlace { created: Timestamp(5), id: key().id });
+    let mut expected =
+        [keys.of_status(status), keys.of_workflow(workflow)].map(|list| in_list(list, newest_first)).to_vec();
+    expected.extend((status == RecordStatus::Parked).then(|| keys.wake(Timestamp(9), key().id)));
+    expected.extend((status == RecordStatus::Unfinished).then(|| keys.open(key().id)));
+    expected.sort();
+    let found = place.plain_sled().iter().keys().map(Result::unwrap);
+    let found: Vec<_> = found.filter(|key| b"iIot".contains(&key[0])).map(|key| key.to_vec()).collect();
+    assert_eq!(found, expected, "{status:?} of {workflow}");
 }
