@@ -28,14 +28,17 @@ pub struct Held {
     start: Option<HeldStart>,
 }
 
+/// Tells whoever waits for a start what became of it.
+type Told = oneshot::Sender<Result<Arc<Live>, CommitError>>;
+
 /// A start that waits.
 pub struct HeldStart {
     seat: Arc<Seat>,
-    told: oneshot::Sender<Result<Arc<Live>, CommitError>>,
+    told: Told,
 }
 
 /// A start that is durable now. Dropping it tells whoever waits for that, once what they may see is up to date.
-pub struct Born(Option<(Arc<Live>, oneshot::Sender<Result<Arc<Live>, CommitError>>)>);
+pub struct Born(Option<(Arc<Live>, Told)>);
 
 impl Drop for Born {
     fn drop(&mut self) {
