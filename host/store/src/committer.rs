@@ -86,6 +86,10 @@ impl Committer {
             }
             self.commit(works);
         }
+        if self.stage.count() {
+            self.apply();
+            self.durability.index(&self.tree, &self.file);
+        }
         self.head.note(self.stage.commits());
     }
 
@@ -99,15 +103,19 @@ impl Committer {
                 Work::Erase { erasure, answer } => Done::Erased(answer, self.erase(erasure)),
             });
         }
+        let is_noted = self.head.is_due();
+        let is_counted = is_noted && self.stage.count();
         self.apply();
-        if done.iter().any(Done::is_any_written) {
+        if is_counted || done.iter().any(Done::is_any_written) {
             self.durability.index(&self.tree, &self.file);
         }
         self.held.clear();
         for done in done {
             done.tell();
         }
-        self.head.reached(self.stage.commits());
+        if is_noted {
+            self.head.note(self.stage.commits());
+        }
     }
 
     fn erase(&mut self, mut erasure: PreparedErasure) -> Result<Erased, CommitError> {

@@ -53,14 +53,21 @@ pub(crate) enum FreezeError {
 pub(crate) struct Moment(Writes);
 
 impl Writes {
-    /// Writes a batch. It is not durable yet.
+    /// Writes all of this or nothing. It is not durable yet.
     pub(crate) fn apply(&self, tree: &sled::Db, writes: Vec<Write>) -> sled::Result<()> {
         let mut frozen = self.lock();
+        if let Some(frozen) = frozen.as_mut() {
+            writes.iter().try_for_each(|(key, _)| frozen.keep(tree, key))?;
+        }
+        // One row is there whole or not at all by itself; a batch of one would cost another buffer, and sled's threads as much again.
+        if writes.len() == 1 {
+            return writes.into_iter().try_for_each(|(key, value)| match value {
+                Some(value) => tree.insert(key, value).map(drop),
+                None => tree.remove(key).map(drop),
+            });
+        }
         let mut batch = sled::Batch::default();
         for (key, value) in writes {
-            if let Some(frozen) = frozen.as_mut() {
-                frozen.keep(tree, &key)?;
-            }
             match value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
@@ -199,6 +206,9 @@ mod tests {
                 let changed = (0..6_000).step_by(7).map(|n| (name(n), Some(value(round))));
                 let removed = (0..6_000).step_by(11).map(|n| (name(n), None));
                 writes.apply(&tree, changed.chain(removed).collect()).unwrap();
+                // And one row by itself.
+                writes.apply(&tree, vec![(name(round * 100), Some(value(round)))]).unwrap();
+                writes.apply(&tree, vec![(name(5_998 - round * 100), None)]).unwrap();
                 Ok::<(), FreezeError>(())
             })
             .unwrap();

@@ -1,7 +1,8 @@
 //! A note beside the index of which store this is and how far it has got, so that an index that has lost its end, or
 //! everything, is noticed: sled opens a file of zeros as an empty store.
 //!
-//! The note is written after the index was synced, about once a second (see the configuration) and at the end; it may lag, never lead.
+//! The note is written after the index was synced, about once a second (see the configuration) and at the end; it may lag, never lead. The
+//! index itself is told the number only then, too: after a kill both count a little less than was written, and never more.
 //! 28 bytes: the store's random id, the number of transitions (big-endian), crc32c of both.
 
 use crate::SledConfig;
@@ -73,15 +74,16 @@ impl Head {
         Ok(head)
     }
 
-    /// After the index was synced with so many transitions in it.
-    pub(crate) fn reached(&mut self, commits: u64) {
-        if self.at.elapsed() >= self.every {
+    /// Whether it is time for a note. If so, the next call waits for its turn again.
+    pub(crate) fn is_due(&mut self) -> bool {
+        let is_due = self.at.elapsed() >= self.every;
+        if is_due {
             self.at = Instant::now();
-            self.note(commits);
         }
+        is_due
     }
 
-    /// The last note before the store closes.
+    /// After the index was synced with this number in it.
     pub(crate) fn note(&mut self, commits: u64) {
         if self.last.commits == commits {
             return;

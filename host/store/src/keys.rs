@@ -21,7 +21,7 @@ use stepwell_engine::ports::{DocumentKind, ExecutionKey, ListPlace, RecordStatus
 pub(crate) const FORMAT: &[u8] = b"mformat";
 /// The random name that the store got when it was created.
 pub(crate) const STORE_ID: &[u8] = b"mid";
-/// How many transitions were ever written.
+/// How many transitions were ever written, as of the last note of it ([`crate::head`]).
 pub(crate) const COMMITS: &[u8] = b"mcommits";
 
 /// The start of all keys of counts.

@@ -121,7 +121,7 @@ pub(crate) struct Opened {
     pub(crate) index: Index,
     pub(crate) files: Files,
     pub(crate) head: Head,
-    /// How many transitions were ever written.
+    /// How many transitions were ever written; less by those of its last second if the process was killed.
     pub(crate) commits: u64,
     pub(crate) ballast: Ballast,
 }

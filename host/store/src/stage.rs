@@ -37,6 +37,8 @@ pub(crate) struct Stage {
     was: HashMap<ExecutionKey, Summary>,
     commits: u64,
     counts: Counts,
+    /// The number of transitions that the tree, or the batch, says.
+    counted: u64,
     out: freeze::Writes,
 }
 
@@ -50,7 +52,7 @@ pub(crate) struct Learned {
 impl Stage {
     pub(crate) fn new(tree: sled::Db, commits: u64, out: freeze::Writes) -> Self {
         let (writes, next, was, counts) = (HashMap::new(), HashMap::new(), HashMap::new(), Counts::default());
-        Self { out, tree, writes, transitions: 0, bytes: 0, next, was, commits, counts }
+        Self { out, tree, writes, transitions: 0, bytes: 0, next, was, commits, counts, counted: commits }
     }
 
     /// How many transitions were ever accepted.
@@ -81,14 +83,25 @@ impl Stage {
     /// Writes the batch, if it holds anything. It is not durable yet.
     pub(crate) fn apply(&mut self) -> sled::Result<()> {
         let writes: Vec<freeze::Write> = self.writes.drain().collect();
-        let any = std::mem::take(&mut self.transitions) > 0;
+        self.transitions = 0;
         // Only here, so that those of staged lines are always remembered.
         if self.next.len().max(self.was.len()) >= REMEMBERED_EXECUTIONS {
             self.next.clear();
             self.was.clear();
         }
         self.bytes = 0;
-        if any { self.out.apply(&self.tree, writes) } else { Ok(()) }
+        if writes.is_empty() { Ok(()) } else { self.out.apply(&self.tree, writes) }
+    }
+
+    /// Puts the number of transitions into the batch; false: it has not changed. Only what was written so may be noted beside the index.
+    pub(crate) fn count(&mut self) -> bool {
+        if self.counted == self.commits {
+            return false;
+        }
+        self.counted = self.commits;
+        let commits = Body::Inline(Bytes::copy_from_slice(&self.commits.to_be_bytes()));
+        self.writes.insert(keys::COMMITS.to_vec(), Some(encode(Kind::Meta, &commits)));
+        true
     }
 
     /// Takes what was checked into the batch.
@@ -105,8 +118,6 @@ impl Stage {
         let references: Writes = writes.iter().filter_map(named).collect();
         writes.extend(references);
         self.commits += 1;
-        let commits = Body::Inline(Bytes::copy_from_slice(&self.commits.to_be_bytes()));
-        writes.push((keys::COMMITS.to_vec(), Some(encode(Kind::Meta, &commits))));
         self.transitions += 1;
         self.bytes += writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.writes.extend(writes);
