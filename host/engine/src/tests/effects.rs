@@ -110,6 +110,51 @@ fn crash_at_every_commit_of_held_results() {
     }
 }
 
+/// Two executions: in each, `free` returns at once, and `mail`, which has an effect, has its turn after that of the execution before.
+#[test]
+fn what_waits_is_written_before_a_call_with_effects() {
+    let (mut disk, told, durable) = (Disk::new(), Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+    let (store, may_go, lines) = (Arc::clone(&disk.store), Arc::clone(&told), Arc::clone(&durable));
+    let runtime = FakeRuntime::slow(move |call| {
+        let (store, may_go, lines) = (Arc::clone(&store), Arc::clone(&may_go), Arc::clone(&lines));
+        Box::pin(async move {
+            if call.context.step != "mail" {
+                return own_step(&call);
+            }
+            let id = call.context.execution_id.parse().expect("id");
+            let found = store.journal(ExecutionKey { tenant: TENANT, id }, 0, 10).await.expect("reads").len();
+            lines.lock().expect("lines").push(found);
+            may_go.notified().await;
+            own_step(&call)
+        })
+    });
+    let function = |id: &str| json!({"id": id, "type": "function", "function": id});
+    let (mut first, mut mail) = (function("first"), function("mail"));
+    first["next"] = json!(["free", "mail"]);
+    mail["config"] = json!({"limit": {"key": "input.n", "max": 1}});
+    let workflow = json!({"id": "fork", "steps": [first, function("free"), mail]});
+    let ended = disk.life(runtime.with_effects(SOME), |engine| async move {
+        deploy(&engine, workflow).await.expect("deploys");
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(engine.start_execution(TENANT, request("fork", None)).await.expect("starts").to_string());
+            for _ in 0..100 {
+                tokio::task::yield_now().await; // `free` returns, and no time passes
+            }
+        }
+        told.notify_one();
+        for _ in 0..100 {
+            tokio::task::yield_now().await; // the second `mail` is called
+        }
+        told.notify_one();
+        finished(&engine, &ids[0]).await;
+        finished(&engine, &ids[1]).await["status"].clone()
+    });
+    assert_eq!(ended, Some(json!("completed")));
+    let durable = durable.lock().expect("lines").clone();
+    assert_eq!(durable[1..], [3], "the start, and the results of `first` and `free`");
+}
+
 /// A runtime whose `s2` waits until it is told.
 fn stops_at_s2(told: &Arc<Notify>) -> FakeRuntime {
     let told = Arc::clone(told);
