@@ -37,6 +37,8 @@ pub struct Maker<'a> {
     pub durations: BTreeMap<String, u64>,
     /// Steps with a limit of their own.
     pub limits: BTreeMap<String, u64>,
+    /// Steps that call functions without effects.
+    pub pure: BTreeSet<String>,
     /// A step that fails until somebody mends it, if there is one.
     pub doomed: Option<String>,
     steps: Vec<Value>,
@@ -47,8 +49,8 @@ impl<'a> Maker<'a> {
     pub fn new(chance: &'a mut Chance, child: Option<&'a str>, left: u32) -> Self {
         // What is called has other ids than what calls it: the caller's values come in its input.
         let made = if child.is_none() { 100 } else { 0 };
-        let (durations, limits, steps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { chance, child, left, made, durations, limits, doomed: None, steps }
+        let (durations, limits, pure, steps) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Self { chance, child, left, made, durations, limits, pure, doomed: None, steps }
     }
 
     fn id(&mut self, kind: &str) -> String {
@@ -64,6 +66,9 @@ impl<'a> Maker<'a> {
         let slow = if self.chance.one_in(4) { self.chance.between(1, 4_000) } else { 0 };
         let pad = if self.chance.one_in(8) { 4_000 } else { 0 };
         let effect = self.chance.one_in(2);
+        if !effect {
+            self.pure.insert(id.clone());
+        }
         let mut config = json!({"retries": 12, "retry": {"delay": self.chance.between(1, 2_000)},
             "sim": {"fails": fails, "slow": slow, "pad": pad, "effect": effect}});
         if self.chance.one_in(10) {
@@ -74,6 +79,16 @@ impl<'a> Maker<'a> {
         let function = if effect { "effect" } else { "pure" };
         self.steps.push(json!({"id": id, "type": "function", "function": function, "config": config}));
         id
+    }
+
+    /// Many quick steps without effects, one after the other.
+    pub fn many(&mut self) -> Block {
+        let (id, body) = (self.id("loop"), self.id("f"));
+        let rounds = u32::try_from(self.chance.between(50, 100)).unwrap_or(50);
+        self.pure.insert(body.clone());
+        let config = json!({"retries": 12, "retry": {"delay": 20}, "sim": {"quick": true}});
+        self.steps.push(json!({"id": body, "type": "function", "function": "pure", "config": config}));
+        Block::Loop { id, rounds, body: Box::new(Block::Step(body)), then: self.function("done") }
     }
 
     fn step(&mut self) -> Block {

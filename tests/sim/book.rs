@@ -2,6 +2,7 @@
 //! Whatever is written into it is held to the invariants at once.
 
 use crate::blocks::Expected;
+use crate::commits::{Commits, may_wait};
 use crate::invariants::{self as rule, Held};
 use crate::plan::Plan;
 use serde_json::Value;
@@ -31,6 +32,10 @@ pub struct Story {
     pub states: Vec<Execution>,
     /// Runs whose result is recorded.
     pub succeeded: BTreeSet<RunIx>,
+    /// What its commits were.
+    pub commits: Commits,
+    /// Which host gave it its place.
+    given_by: u32,
     /// Since when runs wait: true time, and how far the clocks were set then.
     waiting: BTreeMap<RunIx, (u64, i64)>,
 }
@@ -57,8 +62,8 @@ pub struct Book {
     pub breaches: Vec<String>,
     /// Events, by id: their type and whether somebody was told that they are kept.
     pub events: BTreeMap<(TenantId, String), (String, bool)>,
-    /// Whether there is never more than one host.
-    pub one_host: bool,
+    /// By host: what was under way when it started, under whichever lease.
+    found: BTreeMap<u32, BTreeSet<ExecutionKey>>,
     calls: BTreeMap<String, Vec<Call>>,
     /// By host, step and key of its limit: calls under way.
     crowds: BTreeMap<(u32, String), u64>,
@@ -79,6 +84,12 @@ impl Story {
     pub fn now(&self) -> &Execution {
         // The state after no line is there from the beginning.
         &self.states[self.states.len() - 1]
+    }
+
+    /// Whether it has begun, has its place if its workflow has a limit, and has not ended.
+    pub fn has_place(&self) -> bool {
+        let now = self.now();
+        now.started.is_some() && !now.waits_for_place() && !now.is_ended()
     }
 
     /// The step of a run.
@@ -149,25 +160,43 @@ impl Book {
         next
     }
 
+    /// A host starts, and finds what is under way.
+    pub fn starts(&mut self, host: u32) {
+        let under_way = self.stories.iter().filter(|(_, story)| story.has_place());
+        let found = under_way.map(|(key, _)| *key).collect();
+        self.found.insert(host, found);
+    }
+
     /// A transition is on the disk.
-    pub fn wrote(&mut self, (elapsed, now): (u64, Timestamp), written: &Transition) -> Held {
+    pub fn wrote(&mut self, host: u32, (elapsed, now): (u64, Timestamp), written: &Transition) -> Held {
         let Some(claim) = &written.execution else { return Ok(()) };
         let key = ExecutionKey { tenant: written.tenant, id: claim.id };
+        let had_place = self.stories.get(&key).is_some_and(Story::has_place);
+        let mut waited = Vec::new();
         for line in &claim.journal {
             let (at, entry) = stored::line(&line.entry)?;
             // A clock that was set back between the decision and the write says nothing of how long that took.
             let took = if now >= at { now.since(at) } else { CLOCK_LEEWAY_MS };
-            self.line(key, (elapsed.saturating_sub(took), at), &entry)?;
+            waited.extend(self.line(key, (elapsed.saturating_sub(took), at), &entry)?.then_some(at));
         }
-        let Some(story) = self.stories.get(&key) else { return Err(format!("{key:?} has no start")) };
+        let is_set_back = self.set_back_ms() > 0;
+        let Some(story) = self.stories.get_mut(&key) else { return Err(format!("{key:?} has no start")) };
         if let Some(record) = &claim.record {
             rule::the_record_follows_from_the_journal(story, record)?;
         }
-        self.limit_of_the_workflow(key)
+        if !claim.journal.is_empty() {
+            let alone = waited.len() == claim.journal.len() && claim.record.is_none();
+            story.commits.wrote((now, is_set_back), &waited, alone);
+        }
+        if had_place || !story.has_place() {
+            return Ok(());
+        }
+        story.given_by = host;
+        self.limit_of_the_workflow(key, host)
     }
 
-    /// `elapsed`: the true time at which the line was decided.
-    fn line(&mut self, key: ExecutionKey, (elapsed, at): (u64, Timestamp), entry: &Entry) -> Held {
+    /// `elapsed`: the true time at which the line was decided. Whether it could have waited for the next commit.
+    fn line(&mut self, key: ExecutionKey, (elapsed, at): (u64, Timestamp), entry: &Entry) -> Result<bool, String> {
         if let Entry::Started(started) = entry {
             let deployed = self.deployed.get(&(key.tenant, started.workflow.clone()));
             let Deployed { plan, workflow } = deployed.cloned().ok_or("an execution of an unknown workflow")?;
@@ -175,7 +204,9 @@ impl Book {
             let (lines, states) = (Vec::new(), vec![Execution::blank(key.id)]);
             let (succeeded, waiting) = (BTreeSet::new(), BTreeMap::new());
             let (id, tenant) = (key.id, key.tenant);
-            let story = Story { id, tenant, workflow, plan, expected, lines, states, succeeded, waiting };
+            let (commits, given_by) = (Commits::default(), 0);
+            let story =
+                Story { id, tenant, workflow, plan, expected, lines, states, succeeded, commits, given_by, waiting };
             self.stories.insert(key, story);
         }
         let (skew, jumps) = (self.skew, &self.jumps);
@@ -200,26 +231,31 @@ impl Book {
         if let Entry::StepSucceeded { run, .. } = entry {
             story.succeeded.insert(*run);
         }
+        let may_wait = may_wait(story, (at, entry), &next);
         story.lines.push((at, entry.clone()));
         story.states.push(next);
-        Ok(())
+        Ok(may_wait)
     }
 
-    fn limit_of_the_workflow(&self, key: ExecutionKey) -> Held {
+    /// A host has given this one a place.
+    fn limit_of_the_workflow(&self, key: ExecutionKey, host: u32) -> Held {
         let Some(story) = self.stories.get(&key) else { return Ok(()) };
-        let Some(max) = story.plan.at_once.filter(|_| self.one_host) else { return Ok(()) };
+        let Some(max) = story.plan.at_once else { return Ok(()) };
+        let found = self.found.get(&host);
         let field = |story: &Story| crate::functions::field(&story.now().input(), "k");
         let of = field(story);
-        let same = self.stories.values().filter(|other| {
-            let now = other.now();
+        let known = |key: &ExecutionKey, other: &Story| {
+            other.given_by == host || found.is_some_and(|found| found.contains(key))
+        };
+        let same = self.stories.iter().filter(|(key, other)| {
             other.tenant == story.tenant
                 && other.plan.id == story.plan.id
-                && !now.waits_for_place()
-                && !now.is_ended()
+                && other.has_place()
+                && known(key, other)
                 && !other.lines.iter().any(|(_, entry)| matches!(entry, Entry::Retried { .. }))
                 && field(other) == of
         });
-        rule::a_workflows_limit_holds(&same.map(|story| story.id).collect::<Vec<_>>(), max)
+        rule::a_workflows_limit_holds(&same.map(|(key, _)| key.id).collect::<Vec<_>>(), max)
     }
 
     /// A function is called.
@@ -231,13 +267,18 @@ impl Book {
         let count = self.crowds.entry(crowd).or_default();
         *count += 1;
         let at_once = *count;
+        let set_back = self.set_back_ms();
         rule::a_run_has_one_idempotency_key(&key, (&context.execution_id, &context.step, &context.iteration))?;
         let place = self.place(&context.execution_id);
-        let story = place.and_then(|place| self.stories.get(&place));
+        let mut story = place.and_then(|place| self.stories.get_mut(&place));
+        if let Some(story) = story.as_mut().filter(|story| !story.plan.pure.contains(&context.step)) {
+            story.commits.effect();
+        }
+        let story = story.as_deref();
         let input = invocation.input.to_value();
         if input["sim"]["effect"] == true {
             // Its pause may have ended before the clocks were set back; since then it waited for its turn.
-            let latest = now.plus(self.set_back_ms());
+            let latest = now.plus(set_back);
             rule::an_effect_follows_from_what_is_stored(story, (&key, attempt), latest)?;
         }
         if let Some(story) = story {
@@ -355,10 +396,13 @@ impl Book {
         let mut breaches = Vec::new();
         for story in self.stories.values() {
             let deaths = self.deaths.values().copied().max().unwrap_or(0);
+            // One that ran when its host died holds nothing back any more.
+            let careful = self.deaths.keys().any(|(key, _)| key.id == story.id);
             let checks = [
                 rule::everything_ends(story),
                 rule::a_replay_comes_to_the_same(story),
                 rule::what_completed_has_run_all(story),
+                if careful { Ok(()) } else { rule::results_wait_for_company(story, self.found.len() - 1) },
                 rule::a_failure_has_its_reason(story, (self.was_cancelled(story), deaths)),
             ];
             breaches.extend(checks.into_iter().filter_map(Result::err));

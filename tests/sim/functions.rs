@@ -33,7 +33,7 @@ impl Functions {
             (
                 stormy && chance.one_in(40),
                 stormy && chance.one_in(80),
-                if chance.one_in(3) { chance.below(50) } else { 0 },
+                if orders["quick"] != true && chance.one_in(3) { chance.below(50) } else { 0 },
             )
         });
         world.wait(slow + orders["slow"].as_u64().unwrap_or(0)).await;

@@ -36,6 +36,7 @@ impl Host {
         let gate = Arc::new(Gate::default());
         let store = Arc::new(HostStore::new(world, number, Arc::clone(&gate)));
         let file = world.book().notes(machine);
+        world.book().starts(number);
         let notes = Arc::new(HostNotes { file, gate: Arc::clone(&gate) });
         let ports = ports(world, (number, &gate), (&store, &notes));
         let slots = Slots { total: world.weather.slots, per_tenant: world.weather.slots };

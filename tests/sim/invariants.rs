@@ -151,11 +151,22 @@ pub fn a_steps_limit_holds(at_once: u64, max: u64, key: &str) -> Held {
     held(at_once <= max, || format!("{key} is one of {at_once} calls at once; its step allows {max}"))
 }
 
-/// `limit {key, max}` of a workflow: never more executions under way, those aside that somebody made try again: they take their places back.
-/// Hosts that share a store do not count together yet, so this is asked only where there is one host at a time.
+/// `limit {key, max}` of a workflow: whoever gives a place knows of fewer executions under way, those aside that somebody made try again: they take
+/// their places back. A host knows those to which it gave places itself, and those that it found when it started, also under other hosts' leases;
+/// hosts that live at the same time do not tell each other yet.
 /// (semantics.md C16.)
 pub fn a_workflows_limit_holds(under_way: &[ExecutionId], max: u64) -> Held {
     held(under_way.len() as u64 <= max, || format!("{under_way:?} are under way at once; their workflow allows {max}"))
+}
+
+/// k results of functions without effects cost at most k / 64 commits of their own, and one for each 50 ms in which some waited. What waits is
+/// written besides before an attempt with effects begins, and when a host is shut down; a host that dies may take the attempt with it.
+/// (Issue 6, part 2; ARCHITECTURE.md: "Results without effects wait for company".)
+pub fn results_wait_for_company(story: &Story, hosts_gone: usize) -> Held {
+    let hasty = story.commits.hasty;
+    held(hasty <= hosts_gone, || {
+        format!("{}: {hasty} commits of results alone that did not have to be; {hosts_gone} hosts have gone", story.id)
+    })
 }
 
 // ---- What is told ----

@@ -4,6 +4,7 @@
 mod blocks;
 mod book;
 mod chance;
+mod commits;
 mod functions;
 mod gate;
 mod host;

@@ -24,6 +24,8 @@ pub struct Plan {
     pub durations: BTreeMap<String, u64>,
     /// How many calls of a step may be under way for one key.
     pub step_limits: BTreeMap<String, u64>,
+    /// Steps that call functions without effects.
+    pub pure: BTreeSet<String>,
     /// Whether it, or the one that it calls, fails until it is mended.
     pub may_fail: bool,
     /// Whether it, or the one that it calls, has a timeout.
@@ -42,8 +44,9 @@ impl Plan {
         );
         let mut maker = Maker::new(chance, child.map(|child| child.id.as_str()), size);
         let body = maker.block(3, false);
-        let root = Block::Chain(vec![body, maker.last()]);
-        let (durations, step_limits) = (maker.durations.clone(), maker.limits.clone());
+        let many = maker.chance.one_in(16).then(|| maker.many());
+        let root = Block::Chain([Some(body), many, Some(maker.last())].into_iter().flatten().collect());
+        let (durations, step_limits, pure) = (maker.durations.clone(), maker.limits.clone(), maker.pure.clone());
         let may_fail = maker.doomed.is_some() || child.is_some_and(|child| child.may_fail);
         let linked = maker.steps(&root);
         let steps = linked.iter().filter_map(|step| step["id"].as_str().map(str::to_owned)).collect();
@@ -69,6 +72,7 @@ impl Plan {
             steps,
             durations,
             step_limits,
+            pure,
             may_fail,
             may_time_out,
         }

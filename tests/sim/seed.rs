@@ -45,7 +45,6 @@ pub fn play(seed: u64, shown: bool) -> Result<Report, String> {
 }
 
 async fn live(world: &Arc<World>) -> Result<(), Error> {
-    world.book().one_host = world.weather.hosts == 1;
     weather::start(world, 0, true).await;
     let people = set_up(world).await?;
     world.set_stormy(true);

@@ -122,7 +122,7 @@ impl HostStore {
         let answer = answers.into_iter().next();
         let answer = answer.unwrap_or_else(|| Err(StoreError::Unavailable("memory does not answer".to_owned()).into()));
         if answer.is_ok() {
-            let checked = world.book().wrote((world.elapsed(), world.now()), &written);
+            let checked = world.book().wrote(self.host, (world.elapsed(), world.now()), &written);
             if let Some(claim) = &written.execution {
                 world.say(format_args!("host {} writes {} to {}", self.host, crate::book::shown(claim), claim.id));
             }
