@@ -6,6 +6,7 @@
 
 use crate::files::{Area, FileError, Files, Place as Folder};
 use crate::keys::{self, Keys};
+use crate::look::apart;
 use crate::named::{Named, named};
 use crate::read::unavailable;
 use crate::value::{Body, Kind, decode, decode_record, filed};
@@ -65,18 +66,26 @@ impl Scrub<'_> {
         self.then(seen, None)
     }
 
-    fn row(&self, key: &[u8], value: &[u8]) -> Option<Damage> {
-        let named = named(key);
-        let what = match &named {
-            Some(named) => self.what_is_wrong(named, value)?,
-            None => "it is no key of this program's".to_owned(),
+    fn row(&self, key: &[u8], value: &[u8]) -> Vec<Damage> {
+        let damaged: Vec<_> = match named(key) {
+            None => {
+                let (at, what) = (format!("key {key:02x?}"), "it is no key of this program's".to_owned());
+                vec![Damage { at, what, execution: None }]
+            }
+            Some(named) => {
+                let parts = apart(named, value).into_iter();
+                let damaged = parts.filter_map(|(named, part)| {
+                    let what = self.what_is_wrong(&named, part)?;
+                    Some(Damage { at: named.place(), what, execution: named.execution() })
+                });
+                damaged.collect()
+            }
         };
         // It may have changed, and its file have gone, since it was read.
-        if self.tree.get(key).is_ok_and(|now| now.as_deref() != Some(value)) {
-            return None;
+        if !damaged.is_empty() && self.tree.get(key).is_ok_and(|now| now.as_deref() != Some(value)) {
+            return Vec::new();
         }
-        let at = named.as_ref().map_or_else(|| format!("key {key:02x?}"), Named::place);
-        Some(Damage { at, what, execution: named.and_then(|named| named.execution()) })
+        damaged
     }
 
     fn what_is_wrong(&self, named: &Named, value: &[u8]) -> Option<String> {

@@ -53,6 +53,12 @@ fn found(place: &Place) -> Vec<(&'static str, String)> {
     report.findings.into_iter().map(|finding| (finding.code, finding.at)).collect()
 }
 
+/// Where a pass through the store in use finds damage.
+async fn scrubbed(place: &Place) -> Vec<String> {
+    let seen = place.open().scrub(None, u64::MAX).await.unwrap();
+    seen.damaged.into_iter().map(|damage| damage.at).collect()
+}
+
 fn line(seq: u32) -> String {
     format!("line {seq} of the journal of {} of tenant-1", of(1).id)
 }
@@ -70,6 +76,7 @@ async fn lines_of_a_transition_are_one_row_and_every_page_of_them_is_read() {
     drop(store);
     assert_eq!(place.plain_sled().scan_prefix(b"j").count(), 3);
     assert_eq!(found(&place), []);
+    assert_eq!(scrubbed(&place).await, [""; 0]);
     let sizes = Offline::open(place.config().folder).unwrap().sizes().unwrap();
     assert_eq!(sizes.tenants[&TENANT].journals.count, 7);
 }
@@ -140,6 +147,7 @@ async fn damage_to_one_line_leaves_its_neighbours() {
     let mut out = Vec::new();
     let exported = Offline::open(place.config().folder).unwrap().export("now", &mut out, &mut |_| {}).unwrap();
     assert_eq!((exported.entries, exported.damaged), (6, 1));
+    assert_eq!(scrubbed(&place).await, [line(5)]);
 }
 
 #[tokio::test]
@@ -153,6 +161,7 @@ async fn a_row_that_does_not_say_what_is_in_it_is_damage_wherever_one_reads() {
         damage(&place, at);
         let codes = found(&place);
         assert_eq!(codes, [("value_damaged", line(1))], "byte {at}");
+        assert_eq!(scrubbed(&place).await, [line(1)], "byte {at}");
         let store = place.open();
         for from in [0, 1, 3, 6] {
             let told = store.journal(of(1), from, 9).await;
