@@ -29,7 +29,7 @@ const ROUND: usize = 10;
 /// Attackers at a time.
 const ATTACKERS: usize = 2;
 /// The other tenant's executions of an idle round.
-const IDLE: usize = 60;
+const IDLE: usize = 200;
 /// Hostile calls whose memory is measured, and calls before the first look.
 const CALLS: usize = 10_000;
 const WARM: usize = 2_000;

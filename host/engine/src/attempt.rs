@@ -13,7 +13,9 @@ use crate::ports::{
 use crate::scheduler::{Share, Turn};
 use crate::secrets::Redactor;
 use crate::tenant_limits::TenantLimits;
+use futures_util::FutureExt as _;
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwell_core::execution::{AttemptUsage, Call, Command, Entry, RunIx, call, is_effect_free, step_limit};
@@ -218,9 +220,10 @@ impl Engine {
         mut cancelled: oneshot::Receiver<()>,
     ) -> Option<Outcome> {
         loop {
+            let call = self.inner.ports.runtime.invoke(invocation.clone(), Arc::clone(&host) as Arc<dyn Host>);
             let outcome = tokio::select! {
                 _ = &mut cancelled => return None,
-                outcome = self.inner.ports.runtime.invoke(invocation.clone(), Arc::clone(&host) as Arc<dyn Host>) => outcome,
+                outcome = AssertUnwindSafe(call).catch_unwind() => outcome.unwrap_or_else(|_panic| panicked()),
             };
             if outcome.result != Err(Fault::NoCapacity) {
                 // Here and at once: nobody gets to see what the function said as it said it.
@@ -338,6 +341,13 @@ fn next_attempt(commands: &mut Vec<Command>, now: Timestamp) -> Option<(RunIx, u
     })?;
     commands.remove(at);
     Some(next)
+}
+
+/// A panic of the host costs one attempt, wherever in the call it was.
+fn panicked() -> Outcome {
+    tracing::error!("the host panicked during a call");
+    let fault = Fault::Host("the host failed during the call; the server's log says more".to_owned());
+    Outcome { result: Err(fault), usage: Usage::default(), log: Vec::new() }
 }
 
 fn invocation_limits(limits: &TenantLimits, timeout: Duration) -> InvocationLimits {

@@ -6,7 +6,7 @@ use crate::executor::{Executor, Programs, Size, failed};
 use crate::library::{Library, Program, digest, prepared};
 use crate::loaded::KEPT;
 use crate::scripts;
-use crate::threads::Threads;
+use crate::threads::{Company, Threads};
 use bytes::Bytes;
 use std::sync::Arc;
 use stepwell_core::ids::{Digest, TenantId};
@@ -31,7 +31,7 @@ impl WasmtimeRuntime {
         let size = Size { calls: config.max_concurrent.max(1), pooling: config.pooling, kept: KEPT, threads: true };
         let executor = Executor::new(size)?;
         let library = Library::open(config, executor.engine())?;
-        let threads = Threads::start(config.guest_threads).map_err(SetupError::Threads)?;
+        let threads = Threads::start(config.guest_threads, Company::Callers).map_err(SetupError::Threads)?;
         Ok(Self { executor: Arc::new(executor), library: Arc::new(library), threads })
     }
 

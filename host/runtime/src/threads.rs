@@ -24,6 +24,15 @@ pub(crate) fn be_nice() {
     }
 }
 
+/// What runs on the quick threads beside guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Whatever makes calls: it starts compilers, and may open files and connections.
+    Callers,
+    /// Nothing: in a process that may not open anything.
+    Nobody,
+}
+
 /// They, and how tenants share them. Dropping it ends them; calls under way are stopped.
 pub(crate) struct Threads {
     /// Both `None` only while dropping.
@@ -55,10 +64,13 @@ impl From<Lost> for Fault {
 
 impl Threads {
     /// Starts them. So many guests compute at one time, of each kind.
-    pub(crate) fn start(slices: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(slices: usize, company: Company) -> std::io::Result<Self> {
         let (slices, begun) = (slices.max(1), Arc::default());
-        let quick = threads((threads_for(slices), "guest"), &begun, || {})?;
-        let long = threads((slices, "long-guest"), &begun, be_nice)?;
+        let mut quick = threads((threads_for(slices), "guest"), &begun, || {});
+        if company == Company::Callers {
+            quick.enable_io();
+        }
+        let (quick, long) = (quick.build()?, threads((slices, "long-guest"), &begun, be_nice).build()?);
         Ok(Self { quick: Some(quick), long: Some(long), slices: Slices::new(slices), begun })
     }
 
@@ -100,17 +112,18 @@ impl Drop for Threads {
     }
 }
 
-fn threads((count, name): (usize, &'static str), begun: &Arc<AtomicUsize>, begin: fn()) -> std::io::Result<Runtime> {
+fn threads((count, name): (usize, &'static str), begun: &Arc<AtomicUsize>, begin: fn()) -> Builder {
     let (number, begun) = (AtomicUsize::new(0), Arc::clone(begun));
-    Builder::new_multi_thread()
+    let mut threads = Builder::new_multi_thread();
+    threads
         .worker_threads(count)
         .on_thread_start(move || {
             begin();
             begun.fetch_add(1, Ordering::Release);
         })
         .thread_name_fn(move || format!("{name}-{}", number.fetch_add(1, Ordering::Relaxed)))
-        .enable_time() // sleeping guests
-        .build()
+        .enable_time(); // sleeping guests
+    threads
 }
 
 type Guarded<F> = CatchUnwind<AssertUnwindSafe<F>>;
@@ -172,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_call_changes_threads_and_a_short_one_stays() {
-        let threads = Threads::start(1).expect("threads");
+        let threads = Threads::start(1, Company::Nobody).expect("threads");
         let short = threads.run(SHARE, async {
             Yield::new().await;
             name()
@@ -193,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_at_home_there_needs_no_other_thread() {
-        let threads = Arc::new(Threads::start(2).expect("threads"));
+        let threads = Arc::new(Threads::start(2, Company::Callers).expect("threads"));
         let home = threads.home().expect("alive").clone();
         let inside = Arc::clone(&threads);
         let asked = home.spawn(async move {
@@ -205,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_of_the_host_costs_one_call() {
-        let threads = Threads::start(1).expect("threads");
+        let threads = Threads::start(1, Company::Nobody).expect("threads");
         assert_eq!(threads.run(SHARE, async { panic!("a bug") }).await, Err::<(), _>(Lost::Panicked));
         let late = threads.run(SHARE, async {
             compute(QUICK_AND_MORE);
@@ -224,7 +237,7 @@ mod tests {
                 self.0.take().map(|tell| tell.send(()));
             }
         }
-        let threads = Threads::start(1).expect("threads");
+        let threads = Threads::start(1, Company::Nobody).expect("threads");
         for long in [Duration::ZERO, QUICK_AND_MORE] {
             let (tell, told) = tokio::sync::oneshot::channel();
             let (begin, begun) = tokio::sync::oneshot::channel();

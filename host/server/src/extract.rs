@@ -83,8 +83,13 @@ pub fn trace(headers: &HeaderMap) -> Option<TraceParent> {
 
 /// A JSON body: checked for size, type, syntax and depth; still text.
 pub async fn json(request: Request, size: (usize, &str)) -> Result<Payload, ApiError> {
+    payload(&unread(request, size).await?)
+}
+
+/// A body that says that it is JSON; for [`payload`].
+pub async fn unread(request: Request, size: (usize, &str)) -> Result<Bytes, ApiError> {
     check_json_type(request.headers())?;
-    payload(&bytes(request, size).await?)
+    bytes(request, size).await
 }
 
 /// JSON in these bytes: checked for syntax and depth; still text.

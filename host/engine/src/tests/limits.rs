@@ -36,6 +36,18 @@ fn every_fault_has_its_code() {
 }
 
 #[test]
+fn a_panic_of_the_runtime_is_the_hosts_fault() {
+    let mut disk = Disk::new();
+    let answer = disk.life(FakeRuntime::new(|_| panic!("a bug")), |engine| async move {
+        let steps = json!([{"id": "a", "type": "function", "function": "a"}]);
+        deploy(&engine, json!({"id": "one", "steps": steps})).await.expect("deploys");
+        run(&engine, "one").await
+    });
+    let answer = answer.expect("lives");
+    assert_eq!((&answer["status"], &answer["errorDetails"]["code"]), (&json!("failed"), &json!("host_fault")));
+}
+
+#[test]
 fn no_capacity_is_not_an_attempt() {
     let mut disk = Disk::new();
     let refusals = std::sync::atomic::AtomicU32::new(3);

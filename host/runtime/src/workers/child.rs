@@ -6,7 +6,7 @@ use super::remote::{Line, Remote, RemoteHost};
 use super::wire::{WireCall, WireFault, WireOutcome};
 use crate::executor::{Executor, Size, failed};
 use crate::scripts;
-use crate::threads::{Lost, Threads};
+use crate::threads::{Company, Lost, Threads};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use std::collections::HashMap;
@@ -104,7 +104,8 @@ impl Room {
         // No thread can be started once the process is confined: what runs later runs on those that there are.
         let size = Size { calls: setup.calls.max(1), pooling: setup.pooling, kept: KEPT, threads: false };
         let executor = Arc::new(Executor::new(size)?);
-        let threads = Threads::start(setup.guest_threads).map_err(crate::config::SetupError::Threads)?;
+        let threads =
+            Threads::start(setup.guest_threads, Company::Nobody).map_err(crate::config::SetupError::Threads)?;
         // What a thread does at its beginning, it may not do any more once the process is confined.
         while !threads.have_begun() {
             std::thread::yield_now();

@@ -54,6 +54,8 @@ use utoipa_axum::routes;
 
 /// Pictures that are drawn at once: each keeps one thread busy.
 const PICTURES: usize = 2;
+/// Large definitions that are checked at once: each may keep one thread busy, or wait for a function in it to be compiled.
+const DEFINITIONS: usize = 4;
 
 /// When whoever calls back or sends a webhook may try again while the tenant is suspended, seconds.
 const SUSPENDED_RETRY_S: u32 = 60;
@@ -75,6 +77,7 @@ pub struct App {
     uploads: Arc<Uploads>,
     under_way: UnderWay,
     pictures: Arc<Semaphore>,
+    definitions: Arc<Semaphore>,
     streams: Streams,
     stopped: watch::Receiver<bool>,
     storage: Storage,
@@ -89,6 +92,7 @@ impl App {
             uploads: Arc::new(Uploads::new()),
             under_way: UnderWay::default(),
             pictures: Arc::new(Semaphore::new(PICTURES)),
+            definitions: Arc::new(Semaphore::new(DEFINITIONS)),
             streams: Streams::default(),
             stopped,
             storage,
@@ -113,6 +117,11 @@ impl App {
     /// Turns for pictures; who waits for one holds nothing but its place.
     pub fn pictures(&self) -> &Semaphore {
         &self.pictures
+    }
+
+    /// Turns for large definitions; who waits for one holds its body.
+    pub fn definitions(&self) -> &Semaphore {
+        &self.definitions
     }
 
     /// Places for answers that stay open.

@@ -7,17 +7,22 @@ use crate::error::{ApiError, FieldError};
 use crate::extract::{self, Id, Numbered, Parameters, Whole};
 use crate::openapi::shapes;
 use crate::preconditions::{Conditions, tagged};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::future::Future;
 use stepwell_core::definition::{Survey, Warning};
-use stepwell_engine::{Put, StoredWorkflow, Validation};
+use stepwell_engine::{Engine, Error, Put, StoredWorkflow, Validation};
+use tokio::runtime::Handle;
 use utoipa::IntoParams;
 
 /// Revisions of one answer unless the request says otherwise.
 const PAGE: usize = 50;
+
+/// A definition of more bytes is a large one: most have a hundredth of this.
+const LARGE_BYTES: usize = 32 << 10;
 
 /// `GET /workflows`: a bare array.
 #[utoipa::path(
@@ -40,10 +45,34 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Result<Response, Ap
     responses((status = 201, description = "The workflow with its id", body = shapes::Workflow))
 )]
 pub async fn create(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
-    let most = app.engine().limits().definition_bytes;
-    let body = extract::json(request, (most, "definition")).await?;
-    let stored = app.engine().registry().create_workflow(caller.tenant, body.to_value()).await?;
+    let create =
+        move |engine: Engine, body| async move { engine.registry().create_workflow(caller.tenant, body).await };
+    let stored = checked(&app, request, create).await?;
     Ok(about(answer(StatusCode::CREATED, &stored)?, &stored.workflow.id))
+}
+
+/// Does this with the definition that was sent. A large one is read and checked on a thread that serves no requests: it takes a tenth of a
+/// second.
+async fn checked<T, F>(
+    app: &App,
+    request: Request,
+    work: impl FnOnce(Engine, serde_json::Value) -> F + Send + 'static,
+) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send,
+{
+    let engine = app.engine().clone();
+    let body = extract::unread(request, (engine.limits().definition_bytes, "definition")).await?;
+    let is_large = body.len() > LARGE_BYTES;
+    let work = async move { Ok(work(engine, extract::payload(&body)?.to_value()).await?) };
+    if !is_large {
+        return work.await;
+    }
+    let _turn = app.definitions().acquire().await;
+    let threads = Handle::current();
+    let done = tokio::task::spawn_blocking(move || threads.block_on(work)).await;
+    done.map_err(|error| Error::broken("a definition was not checked", &error))?
 }
 
 /// The workflow, tagged with its revision.
@@ -67,9 +96,10 @@ pub async fn put(
     Conditions(conditions): Conditions,
     Whole(request): Whole,
 ) -> Result<Response, ApiError> {
-    let most = app.engine().limits().definition_bytes;
-    let body = extract::json(request, (most, "definition")).await?.to_value();
-    match app.engine().registry().put_workflow(caller.tenant, (&id, body), &conditions).await? {
+    let put = move |engine: Engine, body| async move {
+        engine.registry().put_workflow(caller.tenant, (&id, body), &conditions).await
+    };
+    match checked(&app, request, put).await? {
         Put::Created(stored) => answer(StatusCode::CREATED, &stored),
         Put::Stored(stored) => answer(StatusCode::OK, &stored),
     }
@@ -94,10 +124,8 @@ struct Validated {
     responses((status = 200, description = "What is to be said of it", body = shapes::Validated))
 )]
 pub async fn validate(State(app): State<App>, caller: Caller, Whole(request): Whole) -> Result<Response, ApiError> {
-    let most = app.engine().limits().definition_bytes;
-    let body = extract::json(request, (most, "definition")).await?;
-    let Validation { faults, warnings, survey } =
-        app.engine().registry().validate(caller.tenant, body.to_value()).await?;
+    let validate = move |engine: Engine, body| async move { engine.registry().validate(caller.tenant, body).await };
+    let Validation { faults, warnings, survey } = checked(&app, request, validate).await?;
     let errors: Vec<FieldError> = faults.into_iter().map(FieldError::from).collect();
     json(StatusCode::OK, &Validated { valid: errors.is_empty(), errors, warnings, survey })
 }
