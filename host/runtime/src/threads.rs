@@ -17,9 +17,9 @@ use tokio::task::{AbortHandle, JoinError};
 /// want; without such threads the guests have all of it. More would leave them too little beside other programs of the machine.
 const NICE: i32 = 5;
 
-/// Others go first: on Linux a niceness is a thread's own, and its children's.
-pub(crate) fn be_nice() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+/// Others go first, by so much: on Linux a niceness is a thread's own, and its children's.
+pub(crate) fn be_nice(by: i32) {
+    if let Err(error) = rustix::process::setpriority_process(None, by) {
         tracing::debug!(%error, "guests have the priority of requests");
     }
 }
@@ -70,7 +70,7 @@ impl Threads {
         if company == Company::Callers {
             quick.enable_io();
         }
-        let (quick, long) = (quick.build()?, threads((slices, "long-guest"), &begun, be_nice).build()?);
+        let (quick, long) = (quick.build()?, threads((slices, "long-guest"), &begun, || be_nice(NICE)).build()?);
         Ok(Self { quick: Some(quick), long: Some(long), slices: Slices::new(slices), begun })
     }
 

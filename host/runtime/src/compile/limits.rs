@@ -10,6 +10,9 @@ const CPU: &str = "STEPWELL_COMPILE_CPU_SECONDS";
 /// The variable by which it says what is compiled.
 const WORLD: &str = "STEPWELL_COMPILE_WORLD";
 
+/// How much it stands back, from 0 to 19: behind guests' long calls, too. An upload may wait for a moment, an execution should not.
+const NICE: i32 = 10;
+
 /// Open files: the three standard streams and what a runtime library may open.
 const FILES: u64 = 16;
 
@@ -34,7 +37,7 @@ pub(super) fn world() -> World {
 
 /// Confines this process.
 pub(super) fn confine() -> rustix::io::Result<()> {
-    crate::threads::be_nice();
+    crate::threads::be_nice(NICE);
     let default = CompileLimits::default();
     let variable = |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let cpu = variable(CPU, default.cpu_seconds);
